@@ -1,0 +1,274 @@
+//! The whole contract between the arbiter and its children: every message there is, and its bytes.
+//!
+//! A message is one datagram: a kind byte, then its fields in order; numbers little-endian, texts with a 32-bit length.
+//! Bytes that don't parse are answered with `None`, never with a panic: they are gossip, to be counted and passed over.
+
+use crate::exit::ExitCode;
+
+/// The most bytes of a message. Longer reports (tracebacks) are cut by whoever writes them.
+pub const MOST_BYTES: usize = 128 * 1024;
+
+/// What the arbiter tells a child.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// To a template, first of all. Brings the descriptors of the scoreboard and then of each listener.
+    Boot(Boot),
+    /// To a template: fork the worker that is to sit in `slot`. Brings the worker's end of its own channel.
+    Fork {
+        /// Its place on the scoreboard.
+        slot: u32,
+    },
+    /// To a worker: finish what is running, then exit, and exit in any case within `within_ms`.
+    Retire {
+        /// Milliseconds until the worker must be gone.
+        within_ms: u32,
+        /// Whether nobody else will accept what waits in the listeners' queues, so that this worker must first.
+        drain: bool,
+    },
+    /// To a worker: exit as soon as the call that is running returns. To a template: exit.
+    Quit,
+}
+
+/// What a template needs to know to become one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boot {
+    /// Which generation it starts.
+    pub generation: u64,
+    /// The arbiter's pid, for adoption.
+    pub arbiter: i32,
+    /// The settings, as TOML.
+    pub settings: String,
+    /// The name of each listener in the order of their descriptors, as a `bind` setting writes it.
+    pub listeners: Vec<String>,
+    /// Import the application in the template and report, but serve nothing (`--check-config`).
+    pub check: bool,
+}
+
+/// What a child tells the arbiter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// From a template: it can fork workers now.
+    TemplateReady {
+        /// The interpreter's version, as in `3.12.1`.
+        python: String,
+    },
+    /// From a template: the worker for `slot` exists.
+    Forked {
+        /// Its place on the scoreboard.
+        slot: u32,
+        /// Its pid.
+        pid: i32,
+    },
+    /// From a template: the worker for `slot` could not be forked.
+    ForkFailed {
+        /// Its place on the scoreboard.
+        slot: u32,
+        /// Why.
+        reason: String,
+    },
+    /// From a worker: it serves.
+    WorkerReady,
+    /// From either: it can't start, and exits with `exit`.
+    BootFailed {
+        /// The status that it exits with, and the server too if it has never been up.
+        exit: ExitCode,
+        /// One line that says what is wrong, and below it the Python traceback where there is one.
+        report: String,
+    },
+}
+
+impl Order {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Boot(boot) => {
+                let mut message = Writer::new(1).u64(boot.generation).i32(boot.arbiter).text(&boot.settings);
+                message = message.u32(u32::from(boot.check));
+                boot.listeners.iter().fold(message, |message, name| message.text(name)).0
+            }
+            Self::Fork { slot } => Writer::new(2).u32(*slot).0,
+            Self::Retire { within_ms, drain } => Writer::new(3).u32(*within_ms).u32(u32::from(*drain)).0,
+            Self::Quit => Writer::new(4).0,
+        }
+    }
+
+    /// The order that `bytes` stand for, if any.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (kind, mut fields) = Reader::new(bytes)?;
+        let order = match kind {
+            1 => Self::Boot(Boot {
+                generation: fields.u64()?,
+                arbiter: fields.i32()?,
+                settings: fields.text()?,
+                check: fields.u32()? != 0,
+                listeners: std::iter::from_fn(|| fields.text()).collect(),
+            }),
+            2 => Self::Fork { slot: fields.u32()? },
+            3 => Self::Retire { within_ms: fields.u32()?, drain: fields.u32()? != 0 },
+            4 => Self::Quit,
+            _ => return None,
+        };
+        fields.is_at_end().then_some(order)
+    }
+}
+
+impl Report {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::TemplateReady { python } => Writer::new(1).text(python).0,
+            Self::Forked { slot, pid } => Writer::new(2).u32(*slot).i32(*pid).0,
+            Self::ForkFailed { slot, reason } => Writer::new(3).u32(*slot).text(reason).0,
+            Self::WorkerReady => Writer::new(4).0,
+            Self::BootFailed { exit, report } => Writer::new(5).u32(u32::from(exit.status())).text(report).0,
+        }
+    }
+
+    /// The report that `bytes` stand for, if any.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (kind, mut fields) = Reader::new(bytes)?;
+        let report = match kind {
+            1 => Self::TemplateReady { python: fields.text()? },
+            2 => Self::Forked { slot: fields.u32()?, pid: fields.i32()? },
+            3 => Self::ForkFailed { slot: fields.u32()?, reason: fields.text()? },
+            4 => Self::WorkerReady,
+            5 => Self::BootFailed {
+                exit: ExitCode::of_status(u8::try_from(fields.u32()?).ok()?),
+                report: fields.text()?,
+            },
+            _ => return None,
+        };
+        fields.is_at_end().then_some(report)
+    }
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn new(kind: u8) -> Self {
+        Self(vec![kind])
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    fn u32(self, value: u32) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    fn i32(self, value: i32) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    fn u64(self, value: u64) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    /// A text whose length and bytes still fit, cut at a character where they don't.
+    fn text(self, text: &str) -> Self {
+        let room = MOST_BYTES.saturating_sub(self.0.len() + 64);
+        let text = &text[..text.floor_char_boundary(room)];
+        self.u32(u32::try_from(text.len()).unwrap_or(0)).bytes(text.as_bytes())
+    }
+}
+
+struct Reader<'b>(&'b [u8]);
+
+impl<'b> Reader<'b> {
+    fn new(bytes: &'b [u8]) -> Option<(u8, Self)> {
+        bytes.split_first().map(|(kind, fields)| (*kind, Self(fields)))
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (field, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*field)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn i32(&mut self) -> Option<i32> {
+        self.array().map(i32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let length = usize::try_from(self.u32()?).ok()?;
+        let (field, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        String::from_utf8(field.to_vec()).ok()
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn orders() -> Vec<Order> {
+        let boot = Boot {
+            generation: 7,
+            arbiter: 4711,
+            settings: "workers = 2\n".into(),
+            listeners: vec!["127.0.0.1:8000".into(), "unix:/run/ü".into()],
+            check: false,
+        };
+        vec![Order::Boot(boot), Order::Fork { slot: 3 }, Order::Retire { within_ms: 30_000, drain: true }, Order::Quit]
+    }
+
+    fn reports() -> Vec<Report> {
+        vec![
+            Report::TemplateReady { python: "3.12.1".into() },
+            Report::Forked { slot: 1, pid: 12 },
+            Report::ForkFailed { slot: 1, reason: "Resource temporarily unavailable".into() },
+            Report::WorkerReady,
+            Report::BootFailed { exit: ExitCode::AppImport, report: "Traceback …".into() },
+        ]
+    }
+
+    #[test]
+    fn every_message_survives_the_way() {
+        for order in orders() {
+            assert_eq!(Order::decode(&order.encode()), Some(order));
+        }
+        for report in reports() {
+            assert_eq!(Report::decode(&report.encode()), Some(report));
+        }
+    }
+
+    #[test]
+    fn bytes_cut_short_or_too_long_or_of_no_kind_are_no_message() {
+        for bytes in reports().iter().map(Report::encode).chain([vec![], vec![0], vec![99, 1, 2]]) {
+            for cut in 0..bytes.len() {
+                assert_eq!(Report::decode(&bytes[..cut]), None, "{bytes:?} cut at {cut}");
+            }
+        }
+        let mut longer = Order::Quit.encode();
+        longer.push(0);
+        assert_eq!(Order::decode(&longer), None);
+    }
+
+    #[test]
+    fn a_report_that_is_too_long_is_cut_and_still_a_report() {
+        let report = Report::BootFailed { exit: ExitCode::AppImport, report: "ä".repeat(MOST_BYTES) };
+        let bytes = report.encode();
+        assert!(bytes.len() <= MOST_BYTES);
+        assert!(
+            matches!(Report::decode(&bytes), Some(Report::BootFailed { report, .. }) if report.len() > MOST_BYTES / 2)
+        );
+    }
+}

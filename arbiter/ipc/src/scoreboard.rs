@@ -1,0 +1,123 @@
+//! What each worker is doing, in memory that the arbiter reads without asking.
+//!
+//! One slot a worker, on cache lines of its own, written by that worker alone. The arbiter learns from it that a worker is
+//! stuck; nothing on a disk, and no system call to write it.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tapster_sys::shm::SharedWords;
+
+/// The most workers, of all generations together, that a scoreboard has room for.
+pub const MOST_SLOTS: u32 = 1024;
+
+/// Two cache lines, so that the neighbour-line prefetcher does not tie two workers together.
+const WORDS_PER_SLOT: usize = 16;
+const BUSY_SINCE: usize = 0;
+const REQUESTS: usize = 1;
+
+/// The slots of all workers.
+#[derive(Debug)]
+pub struct Scoreboard(SharedWords);
+
+/// One worker's place.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot(&'static [AtomicU64]);
+
+impl Scoreboard {
+    /// Makes one, all slots idle.
+    ///
+    /// # Errors
+    /// As [`SharedWords::create`].
+    pub fn create() -> io::Result<Self> {
+        SharedWords::create(SIZE).map(Self)
+    }
+
+    /// Opens the arbiter's in another process.
+    ///
+    /// # Errors
+    /// As [`SharedWords::map`].
+    pub fn open(memory: OwnedFd) -> io::Result<Self> {
+        SharedWords::map(memory, SIZE).map(Self)
+    }
+
+    /// The slot of that number, where there is one.
+    #[must_use]
+    pub fn slot(&self, number: u32) -> Option<Slot> {
+        let start = usize::try_from(number).ok()?.checked_mul(WORDS_PER_SLOT)?;
+        self.0.words().get(start..start + WORDS_PER_SLOT).map(Slot)
+    }
+}
+
+const SIZE: NonZeroUsize = match NonZeroUsize::new(MOST_SLOTS as usize * WORDS_PER_SLOT) {
+    Some(size) => size,
+    None => NonZeroUsize::MIN,
+};
+
+impl AsFd for Scoreboard {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Slot {
+    /// Empties the slot for its next worker. For the arbiter, before the fork.
+    pub fn clear(self) {
+        self.0.iter().for_each(|word| word.store(0, Relaxed));
+    }
+
+    /// The worker starts on something at `now`, on the clock of [`tapster_sys::stamp::monotonic`].
+    pub fn busy(self, now: Duration) {
+        self.0[BUSY_SINCE].store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
+    }
+
+    /// The worker has nothing to do, for however long.
+    pub fn idle(self) {
+        self.0[BUSY_SINCE].store(0, Relaxed);
+    }
+
+    /// Since when the worker has been at the same thing; `None` while it is idle.
+    #[must_use]
+    pub fn busy_since(self) -> Option<Duration> {
+        Some(self.0[BUSY_SINCE].load(Relaxed)).filter(|&since| since != 0).map(Duration::from_millis)
+    }
+
+    /// The worker has answered one request more. Only the slot's own worker calls this, so no read-modify-write is needed.
+    pub fn count_request(self) {
+        self.0[REQUESTS].store(self.0[REQUESTS].load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// How many requests the worker has answered.
+    #[must_use]
+    pub fn requests(self) -> u64 {
+        self.0[REQUESTS].load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_worker_writes_the_arbiter_reads() {
+        let board = Scoreboard::create().unwrap();
+        let other = Scoreboard::open(board.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        let (worker, arbiter) = (other.slot(1023).unwrap(), board.slot(1023).unwrap());
+        assert_eq!(arbiter.busy_since(), None);
+        worker.busy(Duration::from_secs(5));
+        worker.count_request();
+        assert_eq!((arbiter.busy_since(), arbiter.requests()), (Some(Duration::from_secs(5)), 1));
+        arbiter.clear();
+        assert_eq!((worker.busy_since(), worker.requests()), (None, 0));
+        assert!(board.slot(MOST_SLOTS).is_none());
+    }
+
+    #[test]
+    fn memory_that_is_too_small_is_refused() {
+        let small = SharedWords::create(NonZeroUsize::MIN).unwrap();
+        assert!(Scoreboard::open(small.as_fd().try_clone_to_owned().unwrap()).is_err());
+    }
+}

@@ -1,0 +1,100 @@
+//! Forking: the arbiter's one plain fork, and the template's double fork whose grandchild the arbiter adopts.
+//!
+//! Raw `clone(CLONE_PARENT)` would make a sibling in one step, but leaves glibc's cached thread id wrong and skips
+//! `pthread_atfork`. So the template forks twice: the process between exits at once, and the kernel hands the grandchild to
+//! the nearest subreaper, which is the arbiter.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe};
+
+/// Which side of a fork the caller is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The process that called; `pid` is the new process.
+    Parent {
+        /// The new process.
+        pid: i32,
+    },
+    /// The new process.
+    Child,
+}
+
+/// Forks a single-threaded process.
+///
+/// # Errors
+/// The errno of fork(2); `EBUSY` where this process has other threads: the child could hold their locks for ever.
+pub fn single_threaded() -> io::Result<Side> {
+    if crate::environment::threads() > 1 {
+        return Err(io::Error::from_raw_os_error(libc::EBUSY));
+    }
+    // SAFETY: with one thread no lock can be held by a thread that the child lacks.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => Ok(Side::Parent { pid: child.as_raw() }),
+        ForkResult::Child => Ok(Side::Child),
+    }
+}
+
+/// Forks a grandchild that `adopter` (an ancestor that is a subreaper) becomes the parent of.
+///
+/// Returns in the caller with the grandchild's pid, and in the grandchild once it has been adopted. Threads of the caller
+/// do not exist in the grandchild: the caller brackets this with `PyOS_BeforeFork` and its counterparts, which is what
+/// makes the interpreter's locks consistent there.
+///
+/// # Errors
+/// The errno of pipe(2) or fork(2), `ECHILD` where the process between died before it could say what it forked.
+pub fn adopted_by(adopter: i32) -> io::Result<Side> {
+    let (reader, writer) = pipe()?;
+    // SAFETY: until it exits, the process between only forks, writes and exits, all async-signal-safe.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child: between } => {
+            drop(writer);
+            let mut answer = [0; 4];
+            let read = File::from(reader).read_exact(&mut answer);
+            waitpid(between, None).map(drop)?;
+            let pid = read.map(|()| i32::from_ne_bytes(answer)).map_err(|_| errno(libc::ECHILD))?;
+            if pid < 0 { Err(errno(-pid)) } else { Ok(Side::Parent { pid }) }
+        }
+        ForkResult::Child => {
+            drop(reader);
+            let between = getpid();
+            // SAFETY: as above for the parent's side; the grandchild's side is the one documented on this function.
+            let answer = match unsafe { fork() } {
+                Ok(ForkResult::Child) => {
+                    drop(writer);
+                    await_adoption(between, adopter);
+                    return Ok(Side::Child);
+                }
+                Ok(ForkResult::Parent { child }) => child.as_raw(),
+                Err(error) => -(error as i32),
+            };
+            // A template that died meanwhile makes this write fail; there is nobody left to tell.
+            let _ = File::from(writer).write_all(&answer.to_ne_bytes());
+            exit_now(0)
+        }
+    }
+}
+
+/// Waits out the moment between the death of the process between and its child's adoption.
+fn await_adoption(between: Pid, adopter: i32) {
+    while getppid() == between {
+        std::thread::sleep(Duration::from_micros(20));
+    }
+    if getppid().as_raw() != adopter {
+        // The arbiter died first. Nobody would supervise this process, so it never starts.
+        exit_now(0);
+    }
+}
+
+/// Ends this process at once: no destructors, no `atexit`, no flush of buffers that a parent still owns.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit(2) takes any value and returns to nobody.
+    unsafe { libc::_exit(code) }
+}
+
+fn errno(code: i32) -> io::Error {
+    io::Error::from_raw_os_error(code)
+}

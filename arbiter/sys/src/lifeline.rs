@@ -1,0 +1,64 @@
+//! What ties the lives of the processes together.
+//!
+//! The arbiter adopts its grandchildren, a child is told by a signal when its parent dies, and a process that has been
+//! told to stop can arm a timer that ends it whatever its Python code does.
+
+use std::io;
+use std::time::Duration;
+
+use nix::sys::prctl;
+use nix::sys::signal::{SigEvent, SigevNotify, Signal};
+use nix::sys::time::TimeSpec;
+use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
+use nix::time::ClockId;
+
+/// Makes this process the parent of descendants whose own parent dies (prctl(2), `PR_SET_CHILD_SUBREAPER`).
+///
+/// # Errors
+/// The errno of prctl(2).
+pub fn adopt_orphans() -> io::Result<()> {
+    Ok(prctl::set_child_subreaper(true)?)
+}
+
+/// Has the kernel send `signal` to this process when its parent dies. The caller must look afterwards whether the parent
+/// is still the one it expects: it may have died just before.
+///
+/// # Errors
+/// The errno of prctl(2).
+pub fn on_parent_death(signal: Signal) -> io::Result<()> {
+    Ok(prctl::set_pdeathsig(Some(signal))?)
+}
+
+/// The name that ps(1) and top(1) show for this process, 15 bytes at most.
+///
+/// # Errors
+/// The errno of prctl(2).
+pub fn rename_process(name: &std::ffi::CStr) -> io::Result<()> {
+    Ok(prctl::set_name(name)?)
+}
+
+/// A one-shot timer that kills this process with SIGKILL: the last word against Python code that never returns.
+///
+/// It fires in the kernel, so neither the interpreter's lock nor a stuck thread can hold it back.
+#[derive(Debug)]
+pub struct Deadman(Timer);
+
+impl Deadman {
+    /// Makes the timer, disarmed. A timer does not survive fork(2): make it in the process that it is to end.
+    ///
+    /// # Errors
+    /// The errno of timer_create(2).
+    pub fn new() -> io::Result<Self> {
+        let notify = SigevNotify::SigevSignal { signal: Signal::SIGKILL, si_value: 0 };
+        Ok(Self(Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(notify))?))
+    }
+
+    /// Kills this process `after` from now, unless it ends first. Arming again replaces the earlier time.
+    ///
+    /// # Errors
+    /// The errno of timer_settime(2).
+    pub fn arm(&mut self, after: Duration) -> io::Result<()> {
+        let after = TimeSpec::from_duration(after.max(Duration::from_millis(1)));
+        Ok(self.0.set(Expiration::OneShot(after), TimerSetTimeFlags::empty())?)
+    }
+}
