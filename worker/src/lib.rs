@@ -1,6 +1,23 @@
-//! exp
+//! The worker library, `_tapster` to the interpreter that loads it: the life of a template and of the workers it forks.
+//!
+//! A template waits for orders and forks; a worker owns connections, parses with `wire`, and calls the application through
+//! `python`. Nothing here supervises anything: that is the arbiter's, which this crate knows by its messages only.
 #![forbid(unsafe_code)]
-fn f() -> i32 {
-    3
-}
-tapster_python::entry!(f);
+
+mod life;
+mod template;
+mod worker;
+
+mod listeners;
+mod reactor;
+mod signals;
+
+mod body;
+mod buffer;
+mod connection;
+mod deadlines;
+mod dispatch;
+mod socket;
+mod tools;
+
+tapster_python::entry!(life::main);

@@ -1,6 +1,28 @@
-//! exp
-pub fn init(f: fn() -> i32) -> *mut pyo3::ffi::PyObject { f(); std::ptr::null_mut() }
-#[macro_export]
-macro_rules! entry { ($f:path) => {
-    #[unsafe(no_mangle)] pub extern "C" fn PyInit__tapster() -> *mut std::ffi::c_void { $crate::init($f).cast() }
-} }
+//! Everything of Tapster that touches CPython: the module's entry, loading the application, and WSGI (PEP 3333).
+//!
+//! It does no I/O on sockets and knows no connections: bytes of replies are left in a buffer, and a [`Sink`] takes them
+//! while the application is still running. Called by the worker. With `arbiter/sys` this is the only crate with `unsafe`,
+//! which is all of one kind: calls of CPython's stable ABI while this thread is attached to the interpreter.
+
+mod module;
+
+mod application;
+mod process;
+
+mod environ;
+mod exchange;
+mod input;
+mod names;
+mod response;
+mod start_response;
+mod text;
+mod traceback;
+
+pub use application::{Application, LoadError};
+pub use environ::{Peer, Server};
+pub use exchange::{Caller, Ending, Exchange, Request, Turn, Wire};
+pub use input::RequestBody;
+pub use module::{Main, init};
+pub use process::{Interpreter, around_fork};
+pub use pyo3::Python;
+pub use response::Sink;

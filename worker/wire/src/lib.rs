@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The wire protocols as pure functions: bytes in; one of *event*, *reject* or *need more* out.
+//!
+//! Nothing here does I/O, reads a clock, logs, or knows of sockets, Python or settings files. What every protocol has
+//! in common is [`Head`], [`Limits`], [`Reject`] and [`Progress`]; a protocol is a module that fills a [`Head`] and
+//! writes replies. The worker's connection calls it for requests, and `tapster-python` for the fields of a reply.
+//!
+//! The rule of the RFC that a check enforces stands beside the check.
+
+#![forbid(unsafe_code)]
+
+pub mod date;
+mod grammar;
+pub mod head;
+pub mod http1;
+pub mod outbox;
+pub mod reject;
+pub mod status;
+pub mod target;
+
+pub use date::DateCache;
+pub use head::{Body, Field, Head, Limits, Progress, Span, Version};
+pub use outbox::Outbox;
+pub use reject::{Reason, Reject};
+pub use target::decode_path;

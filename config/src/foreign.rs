@@ -1,0 +1,171 @@
+//! Names that hands remember from other servers, or mistype: what to write here instead.
+//!
+//! Only gives hints; the caller has already found that the name is no setting. Called for keys, variables and flags.
+
+use crate::items::Item;
+use crate::settings::ITEMS;
+
+/// How alike two names must be for "did you mean", from 0 to 1 (Jaro-Winkler).
+const ALIKE: f64 = 0.86;
+
+/// What to do instead of writing `name`, a key in lower case with underscores. `spelled` writes a setting as the
+/// source would; `others` are names of the source that are no settings, with their spelling.
+pub(crate) fn hint(name: &str, spelled: &dyn Fn(&Item) -> String, others: &[(&str, &str)]) -> Option<String> {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    let item = |key: &str| ITEMS.iter().find(|item| item.key == key);
+    let renamed = RENAMED.iter().find(|(_, names)| names.contains(&name.as_str()));
+    // The very name that the source's own spelling would have: a dash or a capital is all that is wrong.
+    if let Some(item) = item(&name).or_else(|| renamed.and_then(|(key, _)| item(key))) {
+        return Some(format!("here it is called {}", spelled(item)));
+    }
+    if let Some((_, advice)) = ELSEWHERE.iter().find(|(names, _)| names.contains(&name.as_str())) {
+        return Some((*advice).to_owned());
+    }
+    let near = nearest(&name, ITEMS.iter().map(|item| item.key).chain(others.iter().map(|(name, _)| *name)))?;
+    let other = others.iter().find(|(name, _)| *name == near).map(|(_, spelling)| (*spelling).to_owned());
+    let spelling = item(near).map(spelled).or(other)?;
+    Some(format!("did you mean {spelling}?"))
+}
+
+/// The candidate that is most like the name, if any is much like it.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = candidates.into_iter().map(|candidate| (strsim::jaro_winkler(name, candidate), candidate));
+    let best = scored.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
+    (best.0 >= ALIKE).then_some(best.1)
+}
+
+/// What other servers call our settings.
+const RENAMED: &[(&str, &[&str])] = &[
+    ("wsgi_app", &["app", "application", "wsgi", "wsgi_file", "module", "target"]),
+    (
+        "bind",
+        &["address", "addr", "listen", "listener", "host", "port", "socket", "http", "http_socket", "unix_socket"],
+    ),
+    ("backlog", &["listen_backlog", "listen_queue"]),
+    ("workers", &["processes", "worker_processes", "num_workers", "worker_count", "cheaper"]),
+    ("timeout", &["harakiri", "request_timeout", "worker_timeout"]),
+    ("boot_timeout", &["startup_timeout", "worker_boot_timeout"]),
+    ("graceful_timeout", &["shutdown_timeout", "stop_timeout", "worker_reload_mercy", "workers_kill_timeout"]),
+    ("keep_alive", &["keepalive", "keep_alive_timeout", "keepalive_timeout", "http_keepalive"]),
+    ("chdir", &["working_dir", "working_directory", "workdir", "cwd", "directory"]),
+    ("pythonpath", &["python_path", "pp"]),
+    ("env", &["raw_env", "environment", "environ"]),
+    ("pid", &["pidfile", "pid_file"]),
+    ("preload", &["preload_app"]),
+    ("log_level", &["loglevel", "level"]),
+    ("error_logfile", &["errorlog", "error_log", "error_log_file", "log_file", "logfile", "logto", "log"]),
+    ("python", &["venv", "virtualenv", "home", "interpreter", "python_executable", "pythonhome"]),
+    ("limit_request_body", &["max_body_size", "client_max_body_size", "limit_post", "max_request_body_size"]),
+    ("limit_request_line", &["limit_line", "max_request_line"]),
+    ("limit_request_fields", &["limit_fields", "max_headers"]),
+    ("tmp_upload_dir", &["tmp_dir", "upload_dir", "temp_dir"]),
+];
+
+/// Settings of other servers that have none here, and what to do instead.
+const ELSEWHERE: &[(&[&str], &str)] = &[
+    (&["worker_class", "k", "class"], "Tapster has one kind of worker: leave it out"),
+    (
+        &["threads", "worker_connections", "gevent", "enable_threads"],
+        "not supported: a worker runs one request at a time and slow clients do not occupy it; raise `workers` instead",
+    ),
+    (&["max_requests", "max_requests_jitter"], "not supported: workers are not replaced after some number of requests"),
+    (
+        &["accesslog", "access_log", "access_logfile", "access_log_format", "access_logformat", "disable_logging"],
+        "not supported: let the proxy or the application log requests",
+    ),
+    (
+        &["reload", "reload_engine", "reload_extra_files", "reload_extra_file", "py_autoreload"],
+        "not supported: send HUP to load new code, from a file watcher if you like",
+    ),
+    (
+        &["daemon", "d", "daemonize"],
+        "not supported: Tapster stays in the foreground; let systemd or a container start it",
+    ),
+    (
+        &["user", "u", "group", "g", "umask", "m", "uid", "gid", "initgroups"],
+        "not supported: start Tapster as the user it shall run as (User=, Group=, UMask= in a systemd unit)",
+    ),
+    (
+        &["certfile", "keyfile", "ca_certs", "cert_reqs", "ciphers", "ssl_version", "ssl", "https"],
+        "not supported: let a proxy in front speak TLS",
+    ),
+    (
+        &["logconfig", "log_config", "logconfig_dict", "log_config_json", "logger_class"],
+        "not supported: the server logs to `error_logfile`; the application configures its own logging",
+    ),
+    (
+        &["capture_output", "enable_stdio_inheritance"],
+        "leave it out: what the application prints goes where tapster's own output goes",
+    ),
+    (&["worker_tmp_dir"], "leave it out: workers are watched through memory, not through files"),
+    (&["reuse_port", "sendfile", "no_sendfile"], "leave it out: there is nothing to choose here"),
+    (&["proc_name", "n", "name", "procname"], "not supported"),
+    (&["statsd_host", "statsd_prefix", "log_syslog", "log_syslog_to"], "not supported"),
+    (
+        &["forwarded_allow_ips", "proxy_protocol", "proxy_allow_ips", "secure_scheme_headers", "forwarder_headers"],
+        "not supported: let the framework read the proxy's headers (Werkzeug's ProxyFix, Django's SECURE_PROXY_SSL_HEADER)",
+    ),
+    (
+        &[
+            "on_starting",
+            "on_reload",
+            "on_exit",
+            "when_ready",
+            "pre_fork",
+            "post_fork",
+            "post_worker_init",
+            "worker_int",
+            "worker_abort",
+            "pre_exec",
+            "pre_request",
+            "post_request",
+            "child_exit",
+            "worker_exit",
+            "nworkers_changed",
+        ],
+        "not supported: there are no server hooks; os.register_at_fork and WSGI middleware do most of their work",
+    ),
+    (
+        &["config", "c", "check_config", "print_config"],
+        "that is an option of the command line: --config, --check-config, --print-config",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_names_are_no_settings_and_lead_to_ones_that_exist() {
+        let keys: Vec<_> = ITEMS.iter().map(|item| item.key).collect();
+        for (key, names) in RENAMED {
+            assert!(keys.contains(key), "{key} is no setting");
+            assert!(names.iter().all(|name| !keys.contains(name)), "a name for {key} is a setting itself");
+        }
+        for (names, _) in ELSEWHERE {
+            assert!(names.iter().all(|name| !keys.contains(name)), "one of {names:?} is a setting");
+        }
+    }
+
+    #[test]
+    fn near_misses_are_found_and_far_ones_left_alone() {
+        let spelled = |item: &Item| item.key.to_owned();
+        let table = [
+            ("worker", Some("did you mean workers?")),
+            ("wokers", Some("did you mean workers?")),
+            ("timout", Some("did you mean timeout?")),
+            ("graceful", Some("did you mean graceful_timeout?")),
+            ("graceful-timeout", Some("here it is called graceful_timeout")),
+            ("limit_request_feilds", Some("did you mean limit_request_fields?")),
+            ("loglevel", Some("here it is called log_level")),
+            ("keepalive", Some("here it is called keep_alive")),
+            ("pre_load", Some("did you mean preload?")),
+            ("worker_class", Some("Tapster has one kind of worker: leave it out")),
+            ("colour", None),
+            ("database", None),
+        ];
+        for (name, expected) in table {
+            assert_eq!(hint(name, &spelled, &[]).as_deref(), expected, "{name}");
+        }
+    }
+}

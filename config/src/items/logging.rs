@@ -1,0 +1,19 @@
+//! What the server itself reports, and where.
+//!
+//! One macro of items; `items/mod.rs` says how it is read, `settings.rs` calls it.
+
+macro_rules! logging {
+    ($next:ident $($rest:tt)*) => { $next! { $($rest)* section "Logging" {
+        log_level: LogLevel = LogLevel::Info; Level;
+        {
+            brief: "The least severe reports that are written: debug, info, warning, error or critical.",
+            value: "LEVEL",
+        }
+        error_logfile: LogTarget = LogTarget::Stderr; LogTo;
+        {
+            brief: "Where the server's reports go: a file, or - for the standard error stream.",
+            alias: Some("log-file"),
+            value: "PATH",
+        }
+    } } };
+}

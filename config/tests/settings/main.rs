@@ -1,0 +1,15 @@
+//! The settings seen from outside: sources in, settings or complaints out.
+
+// All of this is test; the lint's own exception sees only functions marked so, not those they share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod world;
+
+mod precedence;
+mod round_trip;
+
+mod bad_command_line;
+mod bad_environment;
+mod bad_file;
+
+mod documents;

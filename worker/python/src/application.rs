@@ -1,0 +1,52 @@
+//! The WSGI application object, and how it is found (`loader.py`).
+
+use std::fmt;
+
+use pyo3::prelude::*;
+use pyo3::types::PyModule;
+
+use crate::traceback;
+
+/// The application, loaded.
+#[derive(Debug)]
+pub struct Application(Py<PyAny>);
+
+/// Why there is no application.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LoadError {
+    /// The exit status that says so: 3 for an import that failed, 4 for a callable that isn't there (gunicorn's).
+    pub status: u8,
+    /// What is wrong, with the Python traceback where there is one.
+    pub report: String,
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report)
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+impl Application {
+    /// Imports the module that `spec` names and finds the callable in it.
+    ///
+    /// # Errors
+    /// Whatever goes wrong in the application's own code, told as its developer would want it.
+    pub fn load(py: Python<'_>, spec: &str) -> Result<Self, LoadError> {
+        let source = std::ffi::CString::new(include_str!("loader.py")).unwrap_or_default();
+        let loaded = PyModule::from_code(py, &source, c"<tapster loader>", c"_tapster_loader")
+            .and_then(|loader| loader.call_method1("load", (spec,)));
+        loaded.map(|app| Self(app.unbind())).map_err(|error| {
+            let refused = error.value(py).getattr("args").and_then(|args| args.extract::<(u8, String)>());
+            match refused {
+                Ok((status, report)) => LoadError { status, report },
+                Err(_) => LoadError { status: 3, report: traceback::format(py, &error) },
+            }
+        })
+    }
+
+    pub(crate) fn object<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.0.bind(py)
+    }
+}

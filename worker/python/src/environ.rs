@@ -1,0 +1,265 @@
+//! `environ` (PEP 3333, "environ Variables"): what is the same for all requests is copied, the rest set on the copy.
+
+use std::net::IpAddr;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use tapster_wire::{Body, Head, Span, Version, decode_path};
+
+use crate::exchange::Request;
+use crate::input::Inputs;
+use crate::names::{Names, Seen, key_of};
+use crate::text::{interned, latin1};
+
+/// The server's side of the connections of one listener, and the `environ` they all start from.
+#[derive(Debug)]
+pub struct Server {
+    base: Py<PyDict>,
+    /// `SERVER_NAME` and `SERVER_PORT` come from each request's `Host`: a Unix socket has neither.
+    named_by_host: bool,
+}
+
+impl Server {
+    /// For a listener at this address and port, or for a Unix socket.
+    ///
+    /// # Errors
+    /// Where Python's standard library is not what it should be.
+    pub fn new(py: Python<'_>, address: Option<(IpAddr, u16)>, multiprocess: bool) -> PyResult<Self> {
+        let base = PyDict::new(py);
+        let errors = py.import("sys")?.getattr("stderr")?;
+        let file_wrapper = py.import("wsgiref.util")?.getattr("FileWrapper")?;
+        base.set_item("wsgi.version", (1, 0))?;
+        base.set_item("wsgi.url_scheme", "http")?;
+        base.set_item("wsgi.errors", errors)?;
+        base.set_item("wsgi.multithread", false)?;
+        base.set_item("wsgi.multiprocess", multiprocess)?;
+        base.set_item("wsgi.run_once", false)?;
+        base.set_item("wsgi.input_terminated", true)?;
+        base.set_item("wsgi.file_wrapper", file_wrapper)?;
+        base.set_item("SERVER_SOFTWARE", concat!("tapster/", env!("CARGO_PKG_VERSION")))?;
+        let (name, port) = address.map_or_else(Default::default, |(ip, port)| (ip.to_string(), port.to_string()));
+        base.set_item("SERVER_NAME", name)?;
+        base.set_item("SERVER_PORT", port)?;
+        base.set_item("SCRIPT_NAME", "")?;
+        // Set anew for each request. Standing here they make the dict large enough that setting them, and a browser's
+        // headers after them, never resizes the copy.
+        for key in REQUEST_KEYS {
+            base.set_item(key, "")?;
+        }
+        Ok(Self { base: base.unbind(), named_by_host: address.is_none() })
+    }
+}
+
+const REQUEST_KEYS: [&str; 8] =
+    ["REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "RAW_URI", "REQUEST_URI", "SERVER_PROTOCOL", "REMOTE_ADDR", "wsgi.input"];
+
+/// The client's side of one connection, as `environ` tells it.
+#[derive(Debug)]
+pub struct Peer {
+    address: Py<PyAny>,
+    /// Absent for a Unix socket.
+    port: Option<Py<PyAny>>,
+}
+
+impl Peer {
+    /// A client at this address and port; `None` for one on a Unix socket.
+    ///
+    /// # Errors
+    /// Where memory runs out.
+    pub fn new(py: Python<'_>, address: Option<(IpAddr, u16)>) -> PyResult<Self> {
+        let text = |text: String| text.into_pyobject(py).map(|text| text.into_any().unbind()).map_err(PyErr::from);
+        match address {
+            Some((ip, port)) => Ok(Self { address: text(ip.to_string())?, port: Some(text(port.to_string())?) }),
+            None => Ok(Self { address: text(String::new())?, port: None }),
+        }
+    }
+}
+
+/// Makes each request's `environ`.
+pub(crate) struct Environs {
+    keys: Keys,
+    names: Names,
+    inputs: Inputs,
+    /// Where a path is decoded, kept for its memory.
+    decoded: Vec<u8>,
+}
+
+/// Interned keys and the commonest values.
+struct Keys {
+    request_method: Py<PyAny>,
+    path_info: Py<PyAny>,
+    query_string: Py<PyAny>,
+    raw_uri: Py<PyAny>,
+    request_uri: Py<PyAny>,
+    server_protocol: Py<PyAny>,
+    server_name: Py<PyAny>,
+    server_port: Py<PyAny>,
+    remote_addr: Py<PyAny>,
+    remote_port: Py<PyAny>,
+    content_length: Py<PyAny>,
+    input: Py<PyAny>,
+    empty: Py<PyAny>,
+    slash: Py<PyAny>,
+    get: Py<PyAny>,
+    post: Py<PyAny>,
+    http10: Py<PyAny>,
+    http11: Py<PyAny>,
+}
+
+impl Environs {
+    pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
+        let key = |text| interned(py, text);
+        let keys = Keys {
+            request_method: key(c"REQUEST_METHOD"),
+            path_info: key(c"PATH_INFO"),
+            query_string: key(c"QUERY_STRING"),
+            raw_uri: key(c"RAW_URI"),
+            request_uri: key(c"REQUEST_URI"),
+            server_protocol: key(c"SERVER_PROTOCOL"),
+            server_name: key(c"SERVER_NAME"),
+            server_port: key(c"SERVER_PORT"),
+            remote_addr: key(c"REMOTE_ADDR"),
+            remote_port: key(c"REMOTE_PORT"),
+            content_length: key(c"CONTENT_LENGTH"),
+            input: key(c"wsgi.input"),
+            empty: key(c""),
+            slash: key(c"/"),
+            get: key(c"GET"),
+            post: key(c"POST"),
+            http10: key(c"HTTP/1.0"),
+            http11: key(c"HTTP/1.1"),
+        };
+        Ok(Self { keys, names: Names::new(), inputs: Inputs::new(py)?, decoded: Vec::new() })
+    }
+
+    /// The request's `environ`.
+    pub(crate) fn make<'py>(&mut self, py: Python<'py>, request: Request<'_>) -> PyResult<Bound<'py, PyAny>> {
+        let Request { head, buffer, server, peer, body } = request;
+        // SAFETY: attached by `py`; the base is a dict that only this module holds.
+        let environ = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyDict_Copy(server.base.as_ptr()))? };
+        let dict = Dict { py, dict: &environ };
+        self.request_line(&dict, head, buffer)?;
+
+        let keys = &self.keys;
+        dict.set(&keys.remote_addr, peer.address.bind(py))?;
+        if let Some(port) = &peer.port {
+            dict.set(&keys.remote_port, port.bind(py))?;
+        }
+        if server.named_by_host {
+            let host = head.host.map_or(&b""[..], |host| host.of(buffer));
+            let (name, port) = split_host(host);
+            dict.set_latin1(&keys.server_name, name)?;
+            dict.set_latin1(&keys.server_port, port)?;
+        }
+        match head.body {
+            Body::None => {}
+            Body::Length(length) => dict.set_number(&keys.content_length, length)?,
+            // The whole body is here, so its length is known, and no application has to read to an end it can't see.
+            Body::Chunked => dict.set_number(&keys.content_length, body.length())?,
+        }
+        let input = self.inputs.make(py, body)?;
+        dict.set(&self.keys.input, &input)?;
+        self.fields(&dict, head, buffer)?;
+        Ok(environ)
+    }
+
+    fn request_line(&mut self, dict: &Dict<'_, '_>, head: &Head, buffer: &[u8]) -> PyResult<()> {
+        let (py, keys) = (dict.py, &self.keys);
+        match head.method.of(buffer) {
+            b"GET" => dict.set(&keys.request_method, keys.get.bind(py))?,
+            b"POST" => dict.set(&keys.request_method, keys.post.bind(py))?,
+            method => dict.set_latin1(&keys.request_method, method)?,
+        }
+        let version = match head.version {
+            Version::Http10 => &keys.http10,
+            Version::Http11 => &keys.http11,
+        };
+        dict.set(&keys.server_protocol, version.bind(py))?;
+        let target = self.target(py, head.target, buffer)?;
+        dict.set(&self.keys.raw_uri, &target)?;
+        dict.set(&self.keys.request_uri, &target)?;
+        let path = head.path.of(buffer);
+        if head.path == head.target && !path.contains(&b'%') {
+            dict.set(&self.keys.path_info, &target)?;
+        } else {
+            self.decoded.clear();
+            decode_path(path, &mut self.decoded);
+            dict.set_latin1(&self.keys.path_info, &self.decoded)?;
+        }
+        match head.query.of(buffer) {
+            b"" => dict.set(&self.keys.query_string, self.keys.empty.bind(py)),
+            query => dict.set_latin1(&self.keys.query_string, query),
+        }
+    }
+
+    fn target<'py>(&self, py: Python<'py>, target: Span, buffer: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        match target.of(buffer) {
+            b"/" => Ok(self.keys.slash.bind(py).clone()),
+            target => latin1(py, target).ok_or_else(|| PyErr::fetch(py)),
+        }
+    }
+
+    fn fields(&mut self, dict: &Dict<'_, '_>, head: &Head, buffer: &[u8]) -> PyResult<()> {
+        let mut seen = Seen::default();
+        for field in &head.fields {
+            let (name, value) = (field.name.of(buffer), field.value.of(buffer));
+            match self.names.find(dict.py, name) {
+                Some(known) if known.is_framing => {}
+                Some(known) if !seen.mark(known.number) => dict.set_latin1(&known.key, value)?,
+                Some(known) => dict.join(known.key.bind(dict.py), value)?,
+                None => dict.join(key_of(name).into_pyobject(dict.py)?.as_any(), value)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A dict that is being filled.
+struct Dict<'a, 'py> {
+    py: Python<'py>,
+    dict: &'a Bound<'py, PyAny>,
+}
+
+impl Dict<'_, '_> {
+    #[inline]
+    fn set(&self, key: &Py<PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        // SAFETY: attached by `self.py`; all three are live objects and the first is a dict.
+        if unsafe { ffi::PyDict_SetItem(self.dict.as_ptr(), key.as_ptr(), value.as_ptr()) } == 0 {
+            Ok(())
+        } else {
+            Err(PyErr::fetch(self.py))
+        }
+    }
+
+    #[inline]
+    fn set_latin1(&self, key: &Py<PyAny>, value: &[u8]) -> PyResult<()> {
+        let value = latin1(self.py, value).ok_or_else(|| PyErr::fetch(self.py))?;
+        self.set(key, &value)
+    }
+
+    fn set_number(&self, key: &Py<PyAny>, number: u64) -> PyResult<()> {
+        let text = number.to_string();
+        self.set_latin1(key, text.as_bytes())
+    }
+
+    /// Sets a header, or adds to its value with a comma where the request repeats it (RFC 9110 section 5.3).
+    #[cold]
+    fn join(&self, key: &Bound<'_, PyAny>, value: &[u8]) -> PyResult<()> {
+        let value = latin1(self.py, value).ok_or_else(|| PyErr::fetch(self.py))?;
+        let dict = self.dict.cast::<PyDict>()?;
+        match dict.get_item(key)? {
+            Some(before) => dict.set_item(key, before.add(",")?.add(value)?),
+            None => dict.set_item(key, value),
+        }
+    }
+}
+
+/// Host and port of a `Host` field, the port being http's where there is none (RFC 9110 section 7.2).
+fn split_host(host: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memrchr(b':', host) {
+        // A colon within brackets belongs to an IPv6 address.
+        Some(colon) if !host[colon..].contains(&b']') => (&host[..colon], &host[colon + 1..]),
+        _ => (host, b"80"),
+    }
+}

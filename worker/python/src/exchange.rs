@@ -1,0 +1,410 @@
+//! One request through the application: call it, iterate what it returns, close that, and tell how the reply ended.
+//!
+//! PEP 3333, "Specification Details". The caller of [`Caller::call`] sends what is left in the outbox after each turn, so
+//! every block is on its way before the application makes the next.
+
+use std::fmt;
+use std::ptr::{NonNull, null_mut};
+
+use pyo3::exceptions::{PyAttributeError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyTuple};
+use tapster_wire::http1::reply::RequestFacts;
+use tapster_wire::{Head, Outbox};
+
+use crate::application::Application;
+use crate::environ::{Environs, Peer, Server};
+use crate::input::RequestBody;
+use crate::response::{Phase, Response, Sink};
+use crate::start_response::{StartResponse, StartResponses, kind_of};
+use crate::text::{bytes_of, type_name};
+use crate::traceback;
+
+/// A request, complete.
+pub struct Request<'a> {
+    /// What its head says.
+    pub head: &'a Head,
+    /// What the head's spans refer to.
+    pub buffer: &'a [u8],
+    /// Where it came in.
+    pub server: &'a Server,
+    /// Where it came from.
+    pub peer: &'a Peer,
+    /// Its body.
+    pub body: RequestBody<'a>,
+}
+
+/// How the worker's side of an exchange is reached while the application runs.
+pub struct Wire<'a> {
+    /// Where the reply's bytes go.
+    pub out: &'a mut Outbox,
+    /// How they leave.
+    pub sink: &'a mut dyn Sink,
+}
+
+/// How far a turn has brought an exchange.
+#[derive(Debug)]
+pub enum Turn {
+    /// There may be more: send what is in the outbox, then [`Caller::resume`].
+    More(Exchange),
+    /// It is over.
+    Done(Ending),
+}
+
+/// What becomes of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It may carry the next request.
+    KeepAlive,
+    /// It is closed once everything is sent.
+    Close,
+    /// It is cut off after what has been sent, so that the client sees the body is not whole.
+    Broken,
+    /// It is reset after what has been sent: the body had no other end than the connection's, so that a plain close would
+    /// make it look whole.
+    Reset,
+}
+
+/// An exchange whose application has more of the body to give.
+#[derive(Debug)]
+pub struct Exchange {
+    start: StartResponse,
+    iterable: Py<PyAny>,
+    iterator: Py<PyAny>,
+    what: String,
+}
+
+/// Calls the application, one request at a time.
+pub struct Caller {
+    application: Application,
+    environs: Environs,
+    starts: StartResponses,
+    close: Py<PyString>,
+}
+
+impl Caller {
+    /// A caller of `application`.
+    ///
+    /// # Errors
+    /// Where Python's standard library is not what it should be.
+    pub fn new(py: Python<'_>, application: Application) -> PyResult<Self> {
+        let close = PyString::intern(py, "close").unbind();
+        Ok(Self { application, environs: Environs::new(py)?, starts: StartResponses::new(), close })
+    }
+
+    /// Calls the application with `request` and takes what it gives at once. `date` is the reply's, `keep_alive` whether
+    /// the server would have another request on this connection.
+    pub fn call(
+        &mut self,
+        py: Python<'_>,
+        request: Request<'_>,
+        keep_alive: bool,
+        date: [u8; 29],
+        wire: &mut Wire<'_>,
+    ) -> Turn {
+        let (head, buffer) = (request.head, request.buffer);
+        let what = What { head, buffer };
+        let mut start = match self.starts.take(py) {
+            Ok(start) => start,
+            Err(error) => {
+                log::error!("can't make a start_response for {what}: {}", traceback::format(py, &error));
+                return Turn::Done(Ending::Broken);
+            }
+        };
+        let keep_alive = head.keep_alive && keep_alive;
+        start.response().open(RequestFacts { version: head.version, is_head: head.is_head_method, keep_alive }, date);
+        let environ = match self.environs.make(py, request) {
+            Ok(environ) => environ,
+            Err(error) => return self.end(py, start, None, &what, Err(Failure::Raised(error)), wire),
+        };
+        let returned = running(&mut start, wire, |start| {
+            // SAFETY: attached by `py`; all are live objects, and null ends the arguments.
+            unsafe {
+                let (app, start) = (self.application.object(py).as_ptr(), start.function().as_ptr());
+                let end = null_mut::<ffi::PyObject>();
+                Bound::from_owned_ptr_or_opt(py, ffi::PyObject_CallFunctionObjArgs(app, environ.as_ptr(), start, end))
+            }
+        });
+        drop(environ);
+        let Some(iterable) = returned else {
+            let raised = Failure::Raised(traceback::take(py));
+            return self.end(py, start, None, &what, Err(raised), wire);
+        };
+        match Blocks::of(&iterable) {
+            // Lists and tuples are the whole body at once, and have no `close`.
+            Some(blocks) => {
+                let replied = blocks.and_then(|blocks| blocks.send(&mut start, wire));
+                self.end(py, start, None, &what, replied, wire)
+            }
+            None => self.iterate(py, start, iterable, &what, wire),
+        }
+    }
+
+    /// Takes the next block of an exchange's body.
+    pub fn resume(&mut self, py: Python<'_>, exchange: Exchange, wire: &mut Wire<'_>) -> Turn {
+        let Exchange { mut start, iterable, iterator, what } = exchange;
+        match next_block(py, &mut start, &iterator, wire) {
+            Ok(Next::Sent) => Turn::More(Exchange { start, iterable, iterator, what }),
+            Ok(Next::End) => self.end(py, start, Some(iterable.bind(py)), &what, Ok(()), wire),
+            Err(failure) => self.end(py, start, Some(iterable.bind(py)), &what, Err(failure), wire),
+        }
+    }
+
+    /// Ends an exchange whose client is gone: the application learns it by `close()`.
+    pub fn abandon(&mut self, py: Python<'_>, exchange: Exchange) {
+        let Exchange { start, iterable, iterator, what } = exchange;
+        drop(iterator);
+        self.close(iterable.bind(py), &what);
+        self.starts.give_back(start);
+    }
+
+    fn iterate(
+        &mut self,
+        py: Python<'_>,
+        start: StartResponse,
+        iterable: Bound<'_, PyAny>,
+        what: &What<'_>,
+        wire: &mut Wire<'_>,
+    ) -> Turn {
+        // SAFETY: attached by `py`; a live object.
+        let iterator = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyObject_GetIter(iterable.as_ptr())) };
+        let Some(iterator) = iterator else {
+            let failure = match traceback::take(py) {
+                error if error.is_instance_of::<PyTypeError>(py) => Failure::NotIterable(type_name(&iterable)),
+                error => Failure::Raised(error),
+            };
+            return self.end(py, start, Some(&iterable), what, Err(failure), wire);
+        };
+        let (iterable, iterator) = (iterable.unbind(), iterator.unbind());
+        self.resume(py, Exchange { start, iterable, iterator, what: what.to_string() }, wire)
+    }
+
+    /// Completes the reply, or answers for its failure, and closes what the application returned.
+    fn end(
+        &mut self,
+        py: Python<'_>,
+        mut start: StartResponse,
+        iterable: Option<&Bound<'_, PyAny>>,
+        what: &dyn fmt::Display,
+        ended: Result<(), Failure>,
+        wire: &mut Wire<'_>,
+    ) -> Turn {
+        let ending = running(&mut start, wire, |start| match ended {
+            Ok(()) => complete(start.response(), what),
+            Err(failure) => failed(py, start.response(), what, &failure),
+        });
+        if let Some(iterable) = iterable {
+            // The client need not wait for what the application tidies up.
+            running(&mut start, wire, |start| start.response().send_now(&[]));
+            self.close(iterable, what);
+        }
+        self.starts.give_back(start);
+        Turn::Done(ending)
+    }
+
+    /// Calls `close()` where the iterable has it (PEP 3333: in every case, error or not).
+    fn close(&self, iterable: &Bound<'_, PyAny>, what: &dyn fmt::Display) {
+        let py = iterable.py();
+        let closed = match iterable.getattr(self.close.bind(py)) {
+            Ok(close) => close.call0().map(drop),
+            Err(error) if error.is_instance_of::<PyAttributeError>(py) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = closed {
+            log::error!("Error in close() after request {what}\n{}", traceback::format(py, &error));
+        }
+    }
+}
+
+/// Runs `run` with the outbox and the sink in the response's hands, where `write()` finds them.
+fn running<T>(start: &mut StartResponse, wire: &mut Wire<'_>, run: impl FnOnce(&mut StartResponse) -> T) -> T {
+    let sink: NonNull<dyn Sink + '_> = NonNull::from(&mut *wire.sink);
+    // SAFETY: only the lifetime changes; the pointer is taken away again below, within the borrow that it came from.
+    let sink: NonNull<dyn Sink> = unsafe { std::mem::transmute(sink) };
+    let response = start.response();
+    std::mem::swap(&mut response.out, wire.out);
+    response.sink = Some(sink);
+    let result = run(start);
+    let response = start.response();
+    std::mem::swap(&mut response.out, wire.out);
+    response.sink = None;
+    result
+}
+
+enum Next {
+    Sent,
+    End,
+}
+
+/// Asks the application for a block that isn't empty, and puts it on its way.
+fn next_block(
+    py: Python<'_>,
+    start: &mut StartResponse,
+    iterator: &Py<PyAny>,
+    wire: &mut Wire<'_>,
+) -> Result<Next, Failure> {
+    loop {
+        let block = running(start, wire, |_| {
+            // SAFETY: attached by `py`; a live iterator.
+            unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyIter_Next(iterator.as_ptr())) }
+        });
+        let Some(block) = block else {
+            return match PyErr::take(py) {
+                Some(error) => Err(Failure::Raised(error)),
+                None if start.response().phase == Phase::Expected => Err(Failure::NotStarted),
+                None => Ok(Next::End),
+            };
+        };
+        // SAFETY: attached, and `block` is held until the bytes have been used.
+        let Some(bytes) = (unsafe { bytes_of(block.as_ptr()) }) else {
+            return Err(Failure::NotBytes(type_name(&block)));
+        };
+        if bytes.is_empty() {
+            continue;
+        }
+        if start.response().phase == Phase::Expected {
+            return Err(Failure::NotStarted);
+        }
+        running(start, wire, |start| {
+            start.response().send_head(None);
+            start.response().send_body(bytes);
+        });
+        let response = start.response();
+        // Nothing of the rest would be sent: the client is gone, or has all it may have, or wanted the head only.
+        let sated = response.has_no_body() || response.client_gone || response.overrun;
+        return Ok(if sated { Next::End } else { Next::Sent });
+    }
+}
+
+/// A list or tuple of bytes, nothing of which can run Python code.
+struct Blocks<'a, 'py> {
+    object: &'a Bound<'py, PyAny>,
+    is_list: bool,
+    count: ffi::Py_ssize_t,
+    length: u64,
+}
+
+impl<'a, 'py> Blocks<'a, 'py> {
+    /// What `object` holds, where it is exactly a list or tuple; a failure where not all of that is bytes.
+    #[inline]
+    fn of(object: &'a Bound<'py, PyAny>) -> Option<Result<Self, Failure>> {
+        let is_list = object.is_exact_instance_of::<PyList>();
+        if !is_list && !object.is_exact_instance_of::<PyTuple>() {
+            return None;
+        }
+        // SAFETY: attached, by the bound; the type has just been checked.
+        let count = unsafe {
+            if is_list { ffi::PyList_Size(object.as_ptr()) } else { ffi::PyTuple_Size(object.as_ptr()) }
+        };
+        let mut blocks = Self { object, is_list, count, length: 0 };
+        for place in 0..count {
+            match blocks.bytes(place) {
+                Some(bytes) => blocks.length += bytes.len() as u64,
+                None => return Some(Err(Failure::NotBytes(blocks.kind(place)))),
+            }
+        }
+        Some(Ok(blocks))
+    }
+
+    /// Puts them all on their way.
+    #[inline]
+    fn send(&self, start: &mut StartResponse, wire: &mut Wire<'_>) -> Result<(), Failure> {
+        if start.response().phase == Phase::Expected {
+            return Err(Failure::NotStarted);
+        }
+        running(start, wire, |start| {
+            let response = start.response();
+            response.send_head(Some(self.length));
+            for block in (0..self.count).filter_map(|place| self.bytes(place)) {
+                response.send_body(block);
+            }
+        });
+        Ok(())
+    }
+
+    fn item(&self, place: ffi::Py_ssize_t) -> *mut ffi::PyObject {
+        // SAFETY: attached, by the bound; the place is below the count, and no Python code has run since it was taken.
+        unsafe {
+            if self.is_list {
+                ffi::PyList_GetItem(self.object.as_ptr(), place)
+            } else {
+                ffi::PyTuple_GetItem(self.object.as_ptr(), place)
+            }
+        }
+    }
+
+    fn bytes(&self, place: ffi::Py_ssize_t) -> Option<&[u8]> {
+        // SAFETY: as above; the container keeps the item alive.
+        unsafe { bytes_of(self.item(place)) }
+    }
+
+    fn kind(&self, place: ffi::Py_ssize_t) -> String {
+        // SAFETY: as above.
+        unsafe { kind_of(self.item(place)) }
+    }
+}
+
+/// What the application did wrong.
+enum Failure {
+    /// An exception left it.
+    Raised(PyErr),
+    /// It never called `start_response`.
+    NotStarted,
+    /// What it returned can't be iterated.
+    NotIterable(String),
+    /// A block of the body is no `bytes`.
+    NotBytes(String),
+}
+
+fn complete(response: &mut Response, what: &dyn fmt::Display) -> Ending {
+    let finished = response.finish();
+    if response.overrun {
+        log::warn!("the application sent more body than the Content-Length it declared for {what}; the rest was cut off");
+    }
+    match finished {
+        _ if response.client_gone => response.broken(),
+        Ok(true) => Ending::KeepAlive,
+        Ok(false) => Ending::Close,
+        Err(shortfall) => {
+            log::error!("the application {shortfall} for {what}; the connection is closed");
+            response.broken()
+        }
+    }
+}
+
+fn failed(py: Python<'_>, response: &mut Response, what: &dyn fmt::Display, failure: &Failure) -> Ending {
+    match failure {
+        Failure::Raised(error) => {
+            log::error!("Error handling request {what}\n{}", traceback::format(py, error));
+        }
+        Failure::NotStarted => {
+            log::error!("Error handling request {what}: the application did not call start_response() before its first block of body, or at all");
+        }
+        Failure::NotIterable(kind) => {
+            log::error!("Error handling request {what}: the application must return an iterable of bytes, not {kind}");
+        }
+        Failure::NotBytes(kind) => {
+            log::error!("Error handling request {what}: the application's body must consist of bytes, not {kind}");
+        }
+    }
+    if response.phase == Phase::Sent {
+        return response.broken();
+    }
+    response.fail(500, "The application failed to answer this request.");
+    Ending::Close
+}
+
+/// A request as log lines name it.
+struct What<'a> {
+    head: &'a Head,
+    buffer: &'a [u8],
+}
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (method, target) = (self.head.method.of(self.buffer), self.head.target.of(self.buffer));
+        let cut = &target[..target.len().min(500)];
+        write!(f, "{} {}", method.escape_ascii(), cut.escape_ascii())
+    }
+}

@@ -1,0 +1,90 @@
+//! The interpreter as a process: its paths and arguments, its garbage collector, its forks.
+
+use std::path::{Path, PathBuf};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+/// The running interpreter.
+#[derive(Clone, Copy)]
+pub struct Interpreter<'py>(Python<'py>);
+
+impl<'py> Interpreter<'py> {
+    /// The interpreter that this thread is attached to.
+    #[must_use]
+    pub fn of(py: Python<'py>) -> Self {
+        Self(py)
+    }
+
+    /// Its version, as in `3.12.1`.
+    #[must_use]
+    pub fn version(self) -> String {
+        let full = Python::version_str();
+        full.split_whitespace().next().unwrap_or(full).to_owned()
+    }
+
+    /// Puts the application's folders first on `sys.path` (`chdir`, then `pythonpath`), where `-c` has left an empty
+    /// entry, and names the program in `sys.argv`.
+    ///
+    /// # Errors
+    /// Where `sys.path` is not a list any more.
+    pub fn prepare(self, chdir: &Path, pythonpath: &[PathBuf], arguments: &[&str]) -> PyResult<()> {
+        let sys = self.0.import("sys")?;
+        let path = sys.getattr("path")?.cast_into::<PyList>()?;
+        if !path.is_empty() && path.get_item(0)?.eq("")? {
+            path.del_item(0)?;
+        }
+        for folder in std::iter::once(chdir).chain(pythonpath.iter().map(PathBuf::as_path)).rev() {
+            path.insert(0, folder.as_os_str())?;
+        }
+        sys.setattr("argv", arguments)
+    }
+
+    /// Has Python print the stacks of all threads to the standard error stream when the process is killed by a fault or
+    /// by SIGABRT.
+    ///
+    /// # Errors
+    /// Where `faulthandler` can't be enabled.
+    pub fn print_stacks_on_fatal_signals(self) -> PyResult<()> {
+        // By number, so that it works whatever `sys.stderr` has become.
+        self.0.import("faulthandler")?.call_method1("enable", (2,)).map(drop)
+    }
+
+    /// The names of the Python threads beside the main one.
+    #[must_use]
+    pub fn other_threads(self) -> Vec<String> {
+        let names = || -> PyResult<Vec<String>> {
+            let threads = self.0.import("threading")?.call_method0("enumerate")?;
+            threads.try_iter()?.map(|thread| thread?.getattr("name")?.extract()).collect()
+        };
+        names().unwrap_or_default().into_iter().filter(|name| name != "MainThread").collect()
+    }
+
+    /// Turns the garbage collector on or off.
+    pub fn collect_garbage(self, on: bool) {
+        // SAFETY: `Python` proves attachment.
+        unsafe { if on { ffi::PyGC_Enable() } else { ffi::PyGC_Disable() } };
+    }
+
+    /// Moves all objects out of the collector's sight, so that a collection in a child does not touch, and so copy, the
+    /// pages that it shares with its parent. No collection first: it would leave holes that children then dirty.
+    ///
+    /// # Errors
+    /// Where the module `gc` has been tampered with.
+    pub fn freeze_garbage_collector(self) -> PyResult<()> {
+        self.0.import("gc")?.call_method0("freeze").map(drop)
+    }
+}
+
+/// Forks by `fork` between the interpreter's own preparations and repairs, as `os.fork` does. `is_child` tells from the
+/// answer on which side it is.
+pub fn around_fork<T>(_py: Python<'_>, fork: impl FnOnce() -> T, is_child: impl FnOnce(&T) -> bool) -> T {
+    // SAFETY: attached, and each call is paired with its counterpart on both sides, as their contract asks.
+    unsafe {
+        ffi::PyOS_BeforeFork();
+        let answer = fork();
+        if is_child(&answer) { ffi::PyOS_AfterFork_Child() } else { ffi::PyOS_AfterFork_Parent() }
+        answer
+    }
+}

@@ -1,0 +1,124 @@
+//! A request's body while it arrives: in memory at first, then in a temporary file that has no name.
+//!
+//! The application is called when all of it is here, so a client that sends slowly costs memory or disk, never a thread.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::path::Path;
+
+use tapster_python::RequestBody;
+use tapster_wire::Reject;
+use tapster_wire::http1::{Chunked, Event};
+
+/// A body larger than this, in bytes, goes to a file.
+const IN_MEMORY: usize = 512 * 1024;
+
+/// A body that is arriving.
+#[derive(Debug)]
+pub(crate) struct Arriving {
+    framing: Framing,
+    store: Store,
+}
+
+#[derive(Debug)]
+enum Framing {
+    Length { missing: u64 },
+    Chunked(Chunked),
+}
+
+/// A body that is here.
+#[derive(Debug)]
+pub(crate) enum Store {
+    Memory(Vec<u8>),
+    File { file: File, length: u64 },
+}
+
+/// Why a body can't be taken.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The client's mistake.
+    Client(Reject),
+    /// This machine's: the temporary file can't be made or written.
+    Disk(io::Error),
+}
+
+impl Arriving {
+    /// A body of that many bytes.
+    pub(crate) fn of_length(length: u64) -> Self {
+        let expected = usize::try_from(length).unwrap_or(IN_MEMORY).min(IN_MEMORY);
+        Self { framing: Framing::Length { missing: length }, store: Store::Memory(Vec::with_capacity(expected)) }
+    }
+
+    /// A body in chunks, of at most `limit` bytes; 0 for no limit.
+    pub(crate) fn chunked(limit: u64) -> Self {
+        Self { framing: Framing::Chunked(Chunked::new(limit)), store: Store::Memory(Vec::new()) }
+    }
+
+    /// Takes what belongs to the body from the front of `bytes`. Answers how much that was, and whether the body is
+    /// complete now.
+    pub(crate) fn feed(&mut self, bytes: &[u8], folder: Option<&Path>) -> Result<(usize, bool), Refused> {
+        match &mut self.framing {
+            Framing::Length { missing } => {
+                let count = usize::try_from(*missing).unwrap_or(usize::MAX).min(bytes.len());
+                self.store.append(&bytes[..count], folder).map_err(Refused::Disk)?;
+                *missing -= count as u64;
+                Ok((count, *missing == 0))
+            }
+            Framing::Chunked(decoder) => {
+                let mut used = 0;
+                loop {
+                    let decoded = decoder.decode(&bytes[used..]).map_err(Refused::Client)?;
+                    used += decoded.consumed;
+                    match decoded.event {
+                        Event::Data(data) => self.store.append(data, folder).map_err(Refused::Disk)?,
+                        Event::End => return Ok((used, true)),
+                        Event::NeedMore => return Ok((used, false)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The body, complete.
+    pub(crate) fn into_store(self) -> Store {
+        self.store
+    }
+}
+
+impl Store {
+    fn append(&mut self, data: &[u8], folder: Option<&Path>) -> io::Result<()> {
+        match self {
+            Self::Memory(bytes) if bytes.len() + data.len() <= IN_MEMORY => {
+                bytes.extend_from_slice(data);
+                Ok(())
+            }
+            Self::Memory(bytes) => {
+                let mut file = match folder {
+                    Some(folder) => tempfile::tempfile_in(folder)?,
+                    None => tempfile::tempfile()?,
+                };
+                file.write_all(bytes)?;
+                file.write_all(data)?;
+                *self = Self::File { file, length: (bytes.len() + data.len()) as u64 };
+                Ok(())
+            }
+            Self::File { file, length } => {
+                file.write_all(data)?;
+                *length += data.len() as u64;
+                Ok(())
+            }
+        }
+    }
+
+    /// The body as the application gets it.
+    pub(crate) fn as_request_body(&mut self) -> io::Result<RequestBody<'_>> {
+        match self {
+            Self::Memory(bytes) if bytes.is_empty() => Ok(RequestBody::Empty),
+            Self::Memory(bytes) => Ok(RequestBody::Memory(bytes)),
+            Self::File { file, length } => {
+                file.rewind()?;
+                Ok(RequestBody::File { file: file.try_clone()?, length: *length })
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What a client has sent and nobody has used yet.
+//!
+//! An idle connection holds no memory here: while there is nothing to keep, all connections read into one spare buffer of
+//! the worker's.
+
+use std::io::{self, Read};
+
+/// Bytes between `start` and `end` of memory that is initialised once and used again.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    memory: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+/// The size of the spare buffer, and the step by which a buffer grows, in bytes.
+const STEP: usize = 64 * 1024;
+
+impl Buffer {
+    /// A buffer with room for a usual request or many.
+    pub(crate) fn spare() -> Self {
+        Self { memory: vec![0; STEP], start: 0, end: 0 }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.memory[self.start..self.end]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Forgets the first `count` bytes.
+    pub(crate) fn used(&mut self, count: usize) {
+        self.start = self.end.min(self.start + count);
+        if self.is_empty() {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Forgets `count` bytes behind the first `kept`, which stay.
+    pub(crate) fn used_behind(&mut self, kept: usize, count: usize) {
+        let from = self.start + kept;
+        let until = self.end.min(from + count);
+        self.memory.copy_within(until..self.end, from);
+        self.end -= until - from;
+    }
+
+    /// Reads once from `source` behind what is there. Answers how many bytes came, and whether that was less than there
+    /// was room for, so that no more is waiting.
+    pub(crate) fn read_from(&mut self, source: &mut impl Read) -> io::Result<(usize, bool)> {
+        if self.start > 0 && self.end == self.memory.len() {
+            self.memory.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.memory.len() {
+            self.memory.resize(self.end + STEP.min(self.end.max(4096)), 0);
+        }
+        let room = self.memory.len() - self.end;
+        let count = source.read(&mut self.memory[self.end..])?;
+        self.end += count;
+        Ok((count, count < room))
+    }
+
+    /// Takes `spare` in place of this one, which is empty and without memory of its own.
+    pub(crate) fn borrow(&mut self, spare: &mut Self) {
+        if self.memory.is_empty() {
+            std::mem::swap(self, spare);
+        }
+    }
+
+    /// Gives back the memory that came from `spare`, and keeps what is still needed in memory of the right size.
+    pub(crate) fn give_back(&mut self, spare: &mut Self) {
+        if spare.memory.is_empty() {
+            std::mem::swap(self, spare);
+            if !spare.is_empty() {
+                self.memory.extend_from_slice(spare.bytes());
+                (self.start, self.end) = (0, self.memory.len());
+            }
+            (spare.start, spare.end) = (0, 0);
+        } else if self.is_empty() {
+            *self = Self::default();
+        }
+    }
+}
+

@@ -1,0 +1,71 @@
+//! When each connection must have got on, at the cost of a store a request.
+//!
+//! A connection moves its own deadline by writing a number. One entry a connection stands in a heap; when its time comes, the
+//! entry is put back if the deadline has moved meanwhile. So the heap is touched once a deadline's length, not once a
+//! request.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Milliseconds on the clock of [`tapster_sys::stamp::monotonic`].
+pub(crate) type Millis = u64;
+
+/// No deadline.
+pub(crate) const NEVER: Millis = Millis::MAX;
+
+/// A connection's part.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    /// When it is due.
+    pub(crate) at: Millis,
+    /// When its entry in the heap is due; an entry of another time is an old one.
+    scheduled: Millis,
+    /// Tells this connection from an earlier one of the same key.
+    serial: u64,
+}
+
+/// Everybody's.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    heap: BinaryHeap<Reverse<(Millis, usize, u64)>>,
+    serials: u64,
+}
+
+impl Deadlines {
+    /// A new connection's, not yet set.
+    pub(crate) fn issue(&mut self) -> Deadline {
+        self.serials += 1;
+        Deadline { at: NEVER, scheduled: NEVER, serial: self.serials }
+    }
+
+    /// Sees to it that the deadline of the connection `key` is not missed. To be called after it may have been moved.
+    #[inline]
+    pub(crate) fn watch(&mut self, key: usize, deadline: &mut Deadline) {
+        if deadline.at < deadline.scheduled {
+            deadline.scheduled = deadline.at;
+            self.heap.push(Reverse((deadline.at, key, deadline.serial)));
+        }
+    }
+
+    /// The next connection to be looked at, at `now`; `find` gives the deadline of a key that is in use. The connection is
+    /// late if its deadline is.
+    pub(crate) fn due<'a>(&mut self, now: Millis, find: impl FnOnce(usize) -> Option<&'a mut Deadline>) -> Option<usize> {
+        let &Reverse((at, key, serial)) = self.heap.peek()?;
+        if at > now {
+            return None;
+        }
+        self.heap.pop();
+        if let Some(deadline) = find(key)
+            && deadline.serial == serial
+            && deadline.scheduled == at
+        {
+            deadline.scheduled = NEVER;
+        }
+        Some(key)
+    }
+
+    /// When [`Deadlines::due`] must be asked again.
+    pub(crate) fn next(&self) -> Millis {
+        self.heap.peek().map_or(NEVER, |Reverse((at, ..))| *at)
+    }
+}

@@ -1,0 +1,69 @@
+//! From a complete request into the application.
+//!
+//! Today in the reactor's own thread, one request at a time. Whose turn it is to run stands in [`TurnToRun`].
+//!
+//! [`TurnToRun`]: crate::tools::TurnToRun
+
+use std::time::Duration;
+
+use tapster_python::{Exchange, Python, Request, RequestBody, Turn, Wire};
+
+use crate::body::Store;
+use crate::connection::{Connection, Step, WRITE_TIME};
+use crate::socket::ReplySink;
+use crate::tools::Tools;
+
+/// Above this many bytes that a client has not taken, its reply is not continued.
+pub(crate) const HIGH_WATER: usize = 1024 * 1024;
+
+/// A request's body, wherever it is.
+#[derive(Debug)]
+pub(crate) enum Complete {
+    NoBody,
+    /// So many bytes behind the head, in the connection's buffer.
+    InPlace(usize),
+    Stored(Store),
+}
+
+impl Connection {
+    /// Calls the application with the request in front of the buffer, whose head is `tools.head`.
+    pub(crate) fn call(&mut self, py: Python<'_>, mut complete: Complete, key: usize, tools: &mut Tools) -> Step {
+        tools.board.busy(tapster_sys::stamp::monotonic());
+        let size = tools.head.size;
+        let mut used = size;
+        let body = match &mut complete {
+            Complete::NoBody => RequestBody::Empty,
+            Complete::InPlace(length) => {
+                used += *length;
+                RequestBody::Memory(&self.input.bytes()[size..used])
+            }
+            Complete::Stored(store) => match store.as_request_body() {
+                Ok(body) => body,
+                Err(error) => {
+                    log::error!("can't read a request's body back from its temporary file: {error}");
+                    return self.answer(500, "The server lost the request's body.", tools);
+                }
+            },
+        };
+        let request = Request {
+            head: &tools.head,
+            buffer: self.input.bytes(),
+            server: &tools.servers[self.listener],
+            peer: &self.peer,
+            body,
+        };
+        let stays = tools.keep_alive > 0 && !tools.retiring;
+        let mut sink = ReplySink { socket: &mut self.socket, patience: Duration::from_millis(WRITE_TIME) };
+        let mut wire = Wire { out: &mut self.out, sink: &mut sink };
+        let turn = tools.caller.call(py, request, stays, tools.clock.date, &mut wire);
+        self.input.used(used);
+        self.after(turn, key, tools)
+    }
+
+    /// Asks the application for more of its reply.
+    pub(crate) fn resume(&mut self, py: Python<'_>, exchange: Exchange, tools: &mut Tools) -> Turn {
+        tools.board.busy(tapster_sys::stamp::monotonic());
+        let mut sink = ReplySink { socket: &mut self.socket, patience: Duration::from_millis(WRITE_TIME) };
+        tools.caller.resume(py, exchange, &mut Wire { out: &mut self.out, sink: &mut sink })
+    }
+}

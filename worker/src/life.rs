@@ -1,0 +1,99 @@
+//! From the door to the exit status: a process becomes a template, and perhaps, by a fork, a worker.
+//!
+//! Entered once by the interpreter, through `_tapster.main`. What goes wrong before there is anything to serve is reported
+//! to the arbiter, which alone decides what it means.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use log::LevelFilter;
+use tapster_config::{LogLevel, LogTarget, Settings};
+use tapster_ipc::channel::ChildChannel;
+use tapster_ipc::{Boot, ExitCode, Order, ReceiveError, Report, Scoreboard};
+use tapster_python::{Interpreter, LoadError, Python};
+
+use crate::template::{self, Fate};
+use crate::{signals, worker};
+
+/// What a template knows, and its workers after it.
+pub(crate) struct Context {
+    pub(crate) boot: Boot,
+    pub(crate) settings: Settings,
+    pub(crate) scoreboard: Scoreboard,
+    /// In the order of `boot.listeners`.
+    pub(crate) listeners: Vec<OwnedFd>,
+}
+
+/// What `_tapster.main(channel)` does; answers the process's exit status.
+pub(crate) fn main(py: Python<'_>, channel: i32) -> u8 {
+    let channel = match tapster_sys::fds::adopt(channel) {
+        Ok(socket) => ChildChannel::of(socket),
+        Err(error) => {
+            eprintln!("tapster: descriptor {channel} is no channel to an arbiter: {error}");
+            return ExitCode::Failed.status();
+        }
+    };
+    match live(py, &channel) {
+        Ok(code) => code.status(),
+        Err(failure) => {
+            let exit = ExitCode::of_status(failure.status);
+            // An arbiter that is gone needs no report.
+            let _ = channel.send(&Report::BootFailed { exit, report: failure.report });
+            exit.status()
+        }
+    }
+}
+
+fn live(py: Python<'_>, channel: &ChildChannel) -> Result<ExitCode, LoadError> {
+    signals::ignore_what_is_meant_for_the_arbiter().map_err(|error| failed("can't handle signals", &error))?;
+    let Some(mut context) = receive_boot(channel)? else { return Ok(ExitCode::Stopped) };
+    let settings = &context.settings;
+    start_log(settings)?;
+    Interpreter::of(py)
+        .prepare(&settings.chdir, &settings.pythonpath, &["tapster", &settings.wsgi_app])
+        .and_then(|()| Interpreter::of(py).print_stacks_on_fatal_signals())
+        .map_err(|error| failed("can't prepare the interpreter", &error))?;
+    match template::run(py, &mut context, channel)? {
+        Fate::Stopped => Ok(ExitCode::Stopped),
+        // The frames of the template have been left, so that generations of forks do not nest.
+        Fate::Worker(born) => Ok(worker::run(py, context, *born)),
+    }
+}
+
+/// Waits for the first order; `None` where the arbiter is gone or wants nothing.
+fn receive_boot(channel: &ChildChannel) -> Result<Option<Context>, LoadError> {
+    loop {
+        match channel.receive() {
+            Ok((Order::Boot(boot), mut fds)) if fds.len() == boot.listeners.len() + 1 => {
+                let settings = Settings::from_toml(&boot.settings)
+                    .map_err(|errors| failed("the arbiter sent settings that can't be read", &errors))?;
+                let listeners = fds.split_off(1);
+                let scoreboard = fds.pop().map_or_else(|| Err(std::io::ErrorKind::NotFound.into()), Scoreboard::open);
+                let scoreboard = scoreboard.map_err(|error| failed("can't open the scoreboard", &error))?;
+                return Ok(Some(Context { boot, settings, scoreboard, listeners }));
+            }
+            Ok((Order::Quit, _)) | Err(ReceiveError::Closed | ReceiveError::Empty) => return Ok(None),
+            Ok((other, fds)) => log::warn!("an order that a template does not expect: {other:?} with {} fds", fds.len()),
+            Err(ReceiveError::Gossip(what)) => log::warn!("the arbiter sent what is no order: {what}"),
+        }
+    }
+}
+
+fn start_log(settings: &Settings) -> Result<(), LoadError> {
+    let level = match settings.log_level {
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Warning => LevelFilter::Warn,
+        LogLevel::Error | LogLevel::Critical => LevelFilter::Error,
+    };
+    let file: Option<&Path> = match &settings.error_logfile {
+        LogTarget::Stderr => None,
+        LogTarget::File(path) => Some(path),
+    };
+    tapster_ipc::logging::start(level, file).map_err(|error| failed("can't open error_logfile", &error))
+}
+
+/// A failure that is neither the application's nor the client's.
+pub(crate) fn failed(what: &str, error: &dyn std::fmt::Display) -> LoadError {
+    LoadError { status: ExitCode::Failed.status(), report: format!("{what}: {error}") }
+}

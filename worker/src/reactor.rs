@@ -1,0 +1,376 @@
+//! The worker's loop: poll, move connections on, mind deadlines, hear the arbiter.
+//!
+//! The reactor is one value that one thread owns. It decides nothing about requests, which are the connections' matter, and
+//! nothing about its own life, which is the arbiter's: it ends when it has been told to, or when the arbiter is gone.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use nix::sys::signal::Signal;
+use slab::Slab;
+use tapster_ipc::channel::ChildChannel;
+use tapster_ipc::{ExitCode, Order, ReceiveError, Report};
+use tapster_python::{Application, Caller, LoadError, Peer, Python, Server};
+use tapster_sys::lifeline::Deadman;
+use tapster_wire::{Head, Limits};
+
+use crate::buffer::Buffer;
+use crate::connection::{Connection, Verdict};
+use crate::deadlines::{Deadlines, Millis, NEVER};
+use crate::life::{Context, failed};
+use crate::listeners::Listeners;
+use crate::signals::StopSignals;
+use crate::tools::{Clock, Tools, TurnToRun, millis};
+
+const CHANNEL: usize = 0;
+const SIGNALS: usize = 1;
+const LISTENERS: usize = 2;
+/// Connections' tokens are their keys plus this.
+const CONNECTIONS: usize = 1 << 16;
+const EVENTS_AT_ONCE: usize = 256;
+/// Connections that a worker without siblings accepts at one wake.
+const ACCEPTS_AT_ONCE: usize = 32;
+/// Beyond the time that the arbiter grants: what Python's own end may take before the process is killed.
+const FINALISATION: Duration = Duration::from_secs(2);
+
+/// The loop and all that it owns.
+pub(crate) struct Reactor {
+    poll: Poll,
+    events: Events,
+    connections: Slab<Connection>,
+    deadlines: Deadlines,
+    /// Connections that can go on without an event.
+    ready: VecDeque<usize>,
+    /// Connections whose requests wait for their turn to run.
+    queued: VecDeque<usize>,
+    listeners: Listeners,
+    accepts_at_once: usize,
+    tools: Tools,
+    signals: StopSignals,
+    channel: Option<ChildChannel>,
+    deadman: Deadman,
+    graceful: Duration,
+    life: Life,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Serving,
+    /// Finishing what is running; over at the latest then.
+    Retiring { until: Millis },
+    /// Over as soon as the loop comes round.
+    Over,
+}
+
+impl Reactor {
+    /// A reactor over the context's listeners, with the application loaded.
+    pub(crate) fn new(py: Python<'_>, context: &Context, slot: u32, app: Application) -> Result<Self, LoadError> {
+        let settings = &context.settings;
+        let system = |error: io::Error| failed("can't set up the worker", &error);
+        let python = |error| failed("can't set up the interpreter for requests", &error);
+        let listeners = Listeners::new(&context.listeners).map_err(system)?;
+        let multiprocess = settings.workers > 1;
+        let servers = listeners.addresses().into_iter().map(|address| Server::new(py, address, multiprocess));
+        let tools = Tools {
+            caller: Caller::new(py, app).map_err(python)?,
+            servers: servers.collect::<Result<_, _>>().map_err(python)?,
+            head: Head::default(),
+            limits: limits(settings),
+            spare: Buffer::spare(),
+            clock: Clock::new(),
+            turn: TurnToRun::Free,
+            board: context.scoreboard.slot(slot).ok_or_else(|| failed("no such slot on the scoreboard", &slot))?,
+            upload_folder: settings.tmp_upload_dir.clone(),
+            keep_alive: millis(settings.keep_alive),
+            retiring: false,
+        };
+        Ok(Self {
+            poll: Poll::new().map_err(system)?,
+            events: Events::with_capacity(EVENTS_AT_ONCE),
+            connections: Slab::new(),
+            deadlines: Deadlines::default(),
+            ready: VecDeque::new(),
+            queued: VecDeque::new(),
+            listeners,
+            // One at a wake where siblings may be idle: the next wakes one of them.
+            accepts_at_once: if multiprocess { 1 } else { ACCEPTS_AT_ONCE },
+            tools,
+            signals: StopSignals::new().map_err(system)?,
+            channel: None,
+            deadman: Deadman::new().map_err(system)?,
+            graceful: settings.graceful_timeout,
+            life: Life::Serving,
+        })
+    }
+
+    /// Begins to serve, hears the arbiter's orders from now on, and tells it so.
+    pub(crate) fn attach(&mut self, channel: ChildChannel) -> Result<(), (ChildChannel, io::Error)> {
+        let begin = || -> io::Result<()> {
+            channel.set_nonblocking()?;
+            let registry = self.poll.registry();
+            registry.register(&mut SourceFd(&channel.as_raw_fd()), Token(CHANNEL), Interest::READABLE)?;
+            let signals = self.signals.as_fd().as_raw_fd();
+            registry.register(&mut SourceFd(&signals), Token(SIGNALS), Interest::READABLE)?;
+            channel.send(&Report::WorkerReady)
+        };
+        match begin() {
+            Ok(()) => {
+                self.channel = Some(channel);
+                Ok(())
+            }
+            Err(error) => Err((channel, error)),
+        }
+    }
+
+    /// Serves until told to stop, and answers the exit status.
+    pub(crate) fn run(&mut self, py: Python<'_>) -> ExitCode {
+        while !self.is_over() {
+            if let Err(error) = self.turn(py) {
+                log::error!("the worker can't go on: {error}");
+                return ExitCode::Failed;
+            }
+        }
+        self.tools.board.busy(tapster_sys::stamp::monotonic());
+        let mut cut_off = 0;
+        for (key, connection) in &mut self.connections {
+            cut_off += u32::from(connection.drop_everything(py, key, &mut self.tools));
+        }
+        if cut_off > 0 {
+            log::warn!("requests that were cut off by the worker's end: {cut_off}");
+        }
+        ExitCode::Stopped
+    }
+
+    fn is_over(&self) -> bool {
+        match self.life {
+            Life::Serving => false,
+            Life::Retiring { until } => self.connections.is_empty() || self.tools.clock.now >= until,
+            Life::Over => true,
+        }
+    }
+
+    /// One round: everything that can be done now, once.
+    fn turn(&mut self, py: Python<'_>) -> io::Result<()> {
+        let open = self.life == Life::Serving
+            && self.tools.turn == TurnToRun::Free
+            && self.tools.clock.now >= self.listeners.resume_at;
+        self.listeners.arm(&self.poll, LISTENERS, open)?;
+        self.wait(py)?;
+
+        // Out of the reactor while its own fields are worked on.
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
+            self.react(py, event);
+        }
+        self.events = events;
+
+        for _ in 0..self.ready.len() {
+            if let Some(key) = self.ready.pop_front() {
+                self.advance(py, key);
+            }
+        }
+        while self.tools.turn == TurnToRun::Free
+            && let Some(key) = self.queued.pop_front()
+        {
+            self.advance(py, key);
+        }
+        self.mind_deadlines(py);
+        Ok(())
+    }
+
+    /// Sleeps until something happens. The interpreter's lock is free meanwhile.
+    fn wait(&mut self, py: Python<'_>) -> io::Result<()> {
+        let timeout = self.timeout();
+        self.tools.board.idle();
+        let (poll, events) = (&mut self.poll, &mut self.events);
+        let polled = py.detach(|| poll.poll(events, timeout));
+        self.tools.clock.look();
+        self.tools.board.busy(Duration::from_millis(self.tools.clock.now));
+        match polled {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                // The application's own signal handlers run here, if it has any.
+                if let Err(error) = py.check_signals() {
+                    log::error!("a signal handler of the application raised: {error}");
+                }
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if !self.ready.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let now = self.tools.clock.now;
+        let mut until = self.deadlines.next();
+        if let Life::Retiring { until: end } = self.life {
+            until = until.min(end);
+        }
+        if self.life == Life::Serving && self.listeners.resume_at > now {
+            until = until.min(self.listeners.resume_at);
+        }
+        // A millisecond more, since the clock's are cut off: waking early would only mean to wait again.
+        (until != NEVER).then(|| Duration::from_millis(until.saturating_sub(now) + 1))
+    }
+
+    #[inline]
+    fn react(&mut self, py: Python<'_>, event: &Event) {
+        match event.token().0 {
+            CHANNEL => self.hear_arbiter(py),
+            SIGNALS => self.hear_signals(py),
+            token if token >= CONNECTIONS => {
+                let key = token - CONNECTIONS;
+                if event.is_readable()
+                    && let Some(connection) = self.connections.get_mut(key)
+                {
+                    connection.note_readable(event.is_read_closed());
+                }
+                self.advance(py, key);
+            }
+            token => self.accept(py, token - LISTENERS, self.accepts_at_once),
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self, py: Python<'_>, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.listed = false;
+        let verdict = connection.advance(py, key, &mut self.tools);
+        self.follow(py, key, verdict);
+    }
+
+    #[inline]
+    fn follow(&mut self, py: Python<'_>, key: usize, verdict: Verdict) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        match verdict {
+            Verdict::Wait => self.deadlines.watch(key, &mut connection.deadline),
+            Verdict::Again | Verdict::AwaitTurn => {
+                if !connection.listed {
+                    connection.listed = true;
+                    let list = if verdict == Verdict::Again { &mut self.ready } else { &mut self.queued };
+                    list.push_back(key);
+                }
+            }
+            Verdict::Close => self.drop_connection(py, key),
+        }
+    }
+
+    fn drop_connection(&mut self, py: Python<'_>, key: usize) {
+        if let Some(mut connection) = self.connections.try_remove(key) {
+            connection.drop_everything(py, key, &mut self.tools);
+            // Closing the socket takes it out of the poll: no other process holds it.
+        }
+    }
+
+    fn accept(&mut self, py: Python<'_>, listener: usize, most: usize) {
+        for _ in 0..most {
+            let now = self.tools.clock.now;
+            let Some((mut socket, address)) = self.listeners.accept(listener, now) else { return };
+            let entry = self.connections.vacant_entry();
+            let token = Token(entry.key() + CONNECTIONS);
+            let registered = self.poll.registry().register(&mut socket, token, Interest::READABLE | Interest::WRITABLE);
+            match (registered, Peer::new(py, address)) {
+                (Ok(()), Ok(peer)) => {
+                    let key = entry.key();
+                    let deadline = self.deadlines.issue();
+                    let connection = entry.insert(Connection::new(socket, listener, peer, deadline, now));
+                    self.deadlines.watch(key, &mut connection.deadline);
+                }
+                (Err(error), _) => log::error!("can't poll a connection: {error}"),
+                (_, Err(error)) => log::error!("can't describe a connection to Python: {error}"),
+            }
+        }
+    }
+
+    fn mind_deadlines(&mut self, py: Python<'_>) {
+        let now = self.tools.clock.now;
+        while let Some(key) = self.deadlines.due(now, |key| self.connections.get_mut(key).map(|found| &mut found.deadline))
+        {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            let verdict =
+                if connection.deadline.at <= now { connection.late(py, key, &mut self.tools) } else { Verdict::Wait };
+            self.follow(py, key, verdict);
+        }
+    }
+
+    fn hear_signals(&mut self, py: Python<'_>) {
+        match self.signals.take() {
+            Some(Signal::SIGQUIT) => self.life = Life::Over,
+            Some(_) => self.retire(py, self.graceful, false),
+            None => {}
+        }
+    }
+
+    fn hear_arbiter(&mut self, py: Python<'_>) {
+        while let Some(channel) = &self.channel {
+            match channel.receive() {
+                Ok((Order::Retire { within_ms, drain }, _)) => {
+                    self.retire(py, Duration::from_millis(within_ms.into()), drain);
+                }
+                Ok((Order::Quit, _)) => {
+                    self.arm_deadman(Duration::ZERO);
+                    self.life = Life::Over;
+                }
+                Ok((other, _)) => log::warn!("an order that a worker does not expect: {other:?}"),
+                Err(ReceiveError::Gossip(what)) => log::warn!("the arbiter sent what is no order: {what}"),
+                Err(ReceiveError::Empty) => return,
+                Err(ReceiveError::Closed) => {
+                    self.channel = None;
+                    if self.life == Life::Serving {
+                        log::error!("the arbiter is gone; finishing what is running");
+                    }
+                    self.retire(py, self.graceful, true);
+                }
+            }
+        }
+    }
+
+    /// Takes no more connections, but first, with `drain`, those that nobody else would take; ends when the rest is done.
+    fn retire(&mut self, py: Python<'_>, within: Duration, drain: bool) {
+        self.tools.clock.look();
+        let now = self.tools.clock.now;
+        self.arm_deadman(within);
+        if self.life != Life::Serving {
+            return;
+        }
+        self.life = Life::Retiring { until: now + millis(within) };
+        self.tools.retiring = true;
+        if drain {
+            for listener in 0..self.listeners.count() {
+                self.accept(py, listener, usize::MAX);
+            }
+        }
+        if let Err(error) = self.listeners.arm(&self.poll, LISTENERS, false) {
+            log::error!("can't stop listening: {error}");
+        }
+        self.listeners.close();
+        let until = now + self.tools.keep_alive;
+        for (key, connection) in &mut self.connections {
+            connection.hurry(until);
+            self.deadlines.watch(key, &mut connection.deadline);
+        }
+    }
+
+    fn arm_deadman(&mut self, within: Duration) {
+        if let Err(error) = self.deadman.arm(within + FINALISATION) {
+            log::error!("can't set the timer that ends a worker that is stuck: {error}");
+        }
+    }
+}
+
+fn limits(settings: &tapster_config::Settings) -> Limits {
+    let line_end = 2;
+    Limits {
+        request_line: settings.limit_request_line,
+        fields: settings.limit_request_fields,
+        field_size: settings.limit_request_field_size,
+        head: settings.limit_request_line + settings.limit_request_fields * (settings.limit_request_field_size + line_end),
+        body: settings.limit_request_body,
+    }
+}

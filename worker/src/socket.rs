@@ -1,0 +1,161 @@
+//! A client's socket, TCP or Unix, and the two ways of writing to it: what it takes at once, and waiting until it takes more.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use mio::event::Source;
+use mio::net::{TcpStream, UnixStream};
+use mio::{Interest, Registry, Token};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{setsockopt, sockopt};
+use tapster_python::Sink;
+use tapster_wire::Outbox;
+
+/// An application that pushes with `write()` goes on when no more than this many bytes wait.
+const LOW_WATER: usize = 256 * 1024;
+
+/// A connected socket, non-blocking.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// Sends what the socket takes of `out`.
+    #[inline]
+    pub(crate) fn flush(&mut self, out: &mut Outbox) -> io::Result<()> {
+        while !out.is_empty() {
+            match self.write(out.waiting()) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => out.took(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends our direction, so that the client sees the end while what it still sends can be read.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
+    /// Has the close of the socket reset the connection, so that what was sent can't be taken for whole.
+    pub(crate) fn reset_on_close(&self) {
+        let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        // A socket that refuses is closed plainly, which is the most that can be done.
+        let _ = setsockopt(&self.as_fd(), sockopt::Linger, &at_once);
+    }
+}
+
+impl Read for Socket {
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write_vectored(slices),
+            Self::Unix(stream) => stream.write_vectored(slices),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+impl Source for Socket {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.register(registry, token, interests),
+            Self::Unix(stream) => stream.register(registry, token, interests),
+        }
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.reregister(registry, token, interests),
+            Self::Unix(stream) => stream.reregister(registry, token, interests),
+        }
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.deregister(registry),
+            Self::Unix(stream) => stream.deregister(registry),
+        }
+    }
+}
+
+/// The socket as the application's reply sees it.
+pub(crate) struct ReplySink<'a> {
+    pub(crate) socket: &'a mut Socket,
+    /// How long a client may take nothing.
+    pub(crate) patience: Duration,
+}
+
+impl Sink for ReplySink<'_> {
+    fn send(&mut self, out: &mut Outbox, more: &[u8]) -> io::Result<()> {
+        let mut rest = more;
+        while !(out.is_empty() && rest.is_empty()) {
+            match self.socket.write_vectored(&[IoSlice::new(out.waiting()), IoSlice::new(rest)]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    let from_out = count.min(out.waiting().len());
+                    out.took(from_out);
+                    rest = &rest[count - from_out..];
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        out.end().extend_from_slice(rest);
+        Ok(())
+    }
+
+    fn wait_for_room(&mut self, out: &mut Outbox) -> io::Result<()> {
+        let patience = PollTimeout::try_from(self.patience).unwrap_or(PollTimeout::MAX);
+        while out.waiting().len() > LOW_WATER {
+            let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLOUT)];
+            match poll(&mut fds, patience) {
+                Ok(0) => return Err(ErrorKind::TimedOut.into()),
+                Ok(_) => self.socket.flush(out)?,
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}

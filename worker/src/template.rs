@@ -1,0 +1,87 @@
+//! The template: a started interpreter, with the application in it where `preload` says so, that forks workers on order.
+//!
+//! Single-threaded, because only the thread that forks exists in the child. It serves nothing.
+
+use std::os::fd::OwnedFd;
+
+use tapster_ipc::channel::ChildChannel;
+use tapster_ipc::{Order, ReceiveError, Report};
+use tapster_python::{Application, Interpreter, LoadError, Python, around_fork};
+use tapster_sys::fork::{Side, adopted_by};
+use tapster_sys::lifeline;
+
+use crate::life::{Context, failed};
+
+/// How a template's loop ends.
+pub(crate) enum Fate {
+    /// It has been told to, or its arbiter is gone.
+    Stopped,
+    /// It is no template any more, but the worker that it forked.
+    Worker(Box<Born>),
+}
+
+/// What a worker is born with, beside the context.
+pub(crate) struct Born {
+    pub(crate) slot: u32,
+    pub(crate) channel: ChildChannel,
+    /// The application, where the template had it.
+    pub(crate) application: Option<Application>,
+}
+
+/// Forks workers until told to stop.
+pub(crate) fn run(py: Python<'_>, context: &mut Context, channel: &ChildChannel) -> Result<Fate, LoadError> {
+    let interpreter = Interpreter::of(py);
+    let _ = lifeline::rename_process(c"tapster-templat");
+    // A collection would touch, and so copy, what its children share; the workers turn it on.
+    interpreter.collect_garbage(false);
+    let mut application = None;
+    if context.settings.preload || context.boot.check {
+        application = Some(Application::load(py, &context.settings.wsgi_app)?);
+        let threads = interpreter.other_threads();
+        if !threads.is_empty() {
+            let names = threads.join(", ");
+            log::warn!("preloading the application started threads, which do not exist in the workers: {names}");
+        }
+    }
+    if channel.send(&Report::TemplateReady { python: interpreter.version() }).is_err() {
+        return Ok(Fate::Stopped);
+    }
+    loop {
+        // Without the interpreter's lock, for the threads that preloading may have started.
+        match py.detach(|| channel.receive()) {
+            Ok((Order::Fork { slot }, fds)) => {
+                if let Some(end) = fds.into_iter().next()
+                    && let Some(born) = fork_worker(py, context, channel, slot, end)
+                {
+                    return Ok(Fate::Worker(Box::new(Born { application: application.take(), ..born })));
+                }
+            }
+            Ok((Order::Quit, _)) | Err(ReceiveError::Closed | ReceiveError::Empty) => return Ok(Fate::Stopped),
+            Ok((other, _)) => log::warn!("an order that a template does not expect: {other:?}"),
+            Err(ReceiveError::Gossip(what)) => log::warn!("the arbiter sent what is no order: {what}"),
+        }
+    }
+}
+
+/// Forks; `None` in the template, what the worker is born with in the worker.
+fn fork_worker(
+    py: Python<'_>,
+    context: &Context,
+    channel: &ChildChannel,
+    slot: u32,
+    end: OwnedFd,
+) -> Option<Born> {
+    if let Err(error) = Interpreter::of(py).freeze_garbage_collector() {
+        log::warn!("gc.freeze() failed, so workers will share less memory: {}", failed("", &error));
+    }
+    let forked = around_fork(py, || adopted_by(context.boot.arbiter), |side| matches!(side, Ok(Side::Child)));
+    let report = match forked {
+        Ok(Side::Child) => return Some(Born { slot, channel: ChildChannel::of(end), application: None }),
+        Ok(Side::Parent { pid }) => Report::Forked { slot, pid },
+        Err(error) => Report::ForkFailed { slot, reason: error.to_string() },
+    };
+    if channel.send(&report).is_err() {
+        log::warn!("the arbiter did not take the report {report:?}");
+    }
+    None
+}

@@ -1,0 +1,73 @@
+//! What all connections of a worker share while one of them is being served.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tapster_ipc::Slot;
+use tapster_python::{Caller, Server};
+use tapster_wire::{DateCache, Head, Limits};
+
+use crate::buffer::Buffer;
+use crate::deadlines::Millis;
+
+/// The worker's one workbench.
+pub(crate) struct Tools {
+    pub(crate) caller: Caller,
+    /// By the listener's number.
+    pub(crate) servers: Vec<Server>,
+    /// The head of the request that is being looked at.
+    pub(crate) head: Head,
+    pub(crate) limits: Limits,
+    pub(crate) spare: Buffer,
+    pub(crate) clock: Clock,
+    pub(crate) turn: TurnToRun,
+    pub(crate) board: Slot,
+    /// Where large bodies go; the system's folder for temporary files where none is set.
+    pub(crate) upload_folder: Option<PathBuf>,
+    /// How long an idle connection is kept, in milliseconds; 0 closes each after its reply.
+    pub(crate) keep_alive: Millis,
+    /// No connection is kept for another request.
+    pub(crate) retiring: bool,
+}
+
+/// Whose application code may run. Frameworks keep state by thread, so nothing else may enter the application while one
+/// reply's body is still being made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TurnToRun {
+    Free,
+    /// The connection of that key is in the midst of a reply.
+    Of(usize),
+}
+
+impl TurnToRun {
+    pub(crate) fn is_open_to(self, key: usize) -> bool {
+        self == Self::Free || self == Self::Of(key)
+    }
+}
+
+/// The time, looked at once a round.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    pub(crate) now: Millis,
+    dates: DateCache,
+    pub(crate) date: [u8; 29],
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        let mut clock = Self { now: 0, dates: DateCache::new(), date: [b' '; 29] };
+        clock.look();
+        clock
+    }
+
+    pub(crate) fn look(&mut self) {
+        self.now = millis(tapster_sys::stamp::monotonic());
+        let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.date = *self.dates.at(second);
+    }
+}
+
+/// A duration as deadlines count.
+pub(crate) fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}

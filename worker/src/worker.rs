@@ -1,0 +1,67 @@
+//! A worker's beginning and end: the application is loaded, the reactor built and run.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::unistd::getppid;
+use tapster_ipc::{ExitCode, Report};
+use tapster_python::{Application, Interpreter, LoadError, Python};
+use tapster_sys::lifeline;
+
+use crate::life::{Context, failed};
+use crate::reactor::Reactor;
+use crate::template::Born;
+
+/// Beyond the time that a worker has to finish its requests: for the interpreter's own end.
+const FINALISATION: Duration = Duration::from_secs(2);
+
+/// Runs the worker and answers its exit status.
+pub(crate) fn run(py: Python<'_>, context: Context, born: Born) -> ExitCode {
+    match prepare(py, &context, born) {
+        Ok(mut reactor) => reactor.run(py),
+        Err((channel, failure)) => {
+            let exit = ExitCode::of_status(failure.status);
+            if channel.send(&Report::BootFailed { exit, report: failure.report.clone() }).is_err() {
+                log::error!("{}", failure.report);
+            }
+            exit
+        }
+    }
+}
+
+fn prepare(
+    py: Python<'_>,
+    context: &Context,
+    born: Born,
+) -> Result<Reactor, (tapster_ipc::channel::ChildChannel, LoadError)> {
+    let Born { slot, channel, application } = born;
+    let reactor = stay_with_arbiter(context)
+        .and_then(|()| {
+            let _ = lifeline::rename_process(c"tapster-worker");
+            Interpreter::of(py).collect_garbage(true);
+            match application {
+                Some(application) => Ok(application),
+                None => Application::load(py, &context.settings.wsgi_app),
+            }
+        })
+        .and_then(|application| Reactor::new(py, context, slot, application));
+    match reactor {
+        Ok(mut reactor) => match reactor.attach(channel) {
+            Ok(()) => Ok(reactor),
+            Err((channel, error)) => Err((channel, failed("can't listen to the arbiter", &error))),
+        },
+        Err(failure) => Err((channel, failure)),
+    }
+}
+
+/// Ties this process's life to the arbiter's: its death comes as SIGTERM, and what does not end then is killed.
+fn stay_with_arbiter(context: &Context) -> Result<(), LoadError> {
+    let within = context.settings.graceful_timeout + FINALISATION;
+    lifeline::die_after_signal(Signal::SIGTERM, within)
+        .and_then(|()| lifeline::on_parent_death(Signal::SIGTERM))
+        .map_err(|error| failed("can't watch the arbiter", &error))?;
+    if getppid().as_raw() != context.boot.arbiter {
+        return Err(failed("the arbiter is gone", &"nobody supervises this worker"));
+    }
+    Ok(())
+}

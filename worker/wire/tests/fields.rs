@@ -1,0 +1,118 @@
+//! Field lines (RFC 9112 section 5) and the fields about the connection.
+
+mod common;
+
+use common::{accept, refuse, refuse_all, with_fields};
+use tapster_wire::{Body, Reason};
+
+#[test]
+fn values_are_trimmed_and_keep_their_other_bytes() {
+    let request = accept(&with_fields("A:\r\nB: \t \r\nC:x\r\nD: \ty z\t \r\nE: \u{e9}\t\"\r\n"));
+    let values: Vec<_> = request.fields[1..].iter().map(|(_, value)| value.as_slice()).collect();
+    assert_eq!(values, [b"", b"", &b"x"[..], b"y z", "\u{e9}\t\"".as_bytes()]);
+}
+
+#[test]
+fn malformed_field_lines_are_refused() {
+    for (line, reason) in [
+        (" folded\r\n", Reason::FieldFolded),
+        ("\tfolded\r\n", Reason::FieldFolded),
+        ("A: b\r\n c\r\n", Reason::FieldFolded),
+        (" A: b\r\n", Reason::FieldFolded),
+        (": b\r\n", Reason::FieldNameEmpty),
+        ("A : b\r\n", Reason::FieldNameSpace),
+        ("A\t: b\r\n", Reason::FieldNameSpace),
+        ("A b: c\r\n", Reason::FieldNameSpace),
+        ("A\r\n", Reason::FieldWithoutColon),
+        ("A(: b\r\n", Reason::FieldName),
+        ("A\0: b\r\n", Reason::FieldName),
+        ("\u{e9}: b\r\n", Reason::FieldName),
+        ("A: \0\r\n", Reason::FieldValue),
+        ("A: b\u{1}c\r\n", Reason::FieldValue),
+        ("A: b\u{7f}\r\n", Reason::FieldValue),
+        ("A: b\u{b}\r\n", Reason::FieldValue),
+        ("A\rB: c\r\n", Reason::BareCr),
+        ("A: b\rC: d\r\n", Reason::BareCr),
+        ("A:\r\rB: c\r\n", Reason::BareCr),
+    ] {
+        refuse(with_fields(line).as_bytes(), reason);
+        refuse(format!("GET / HTTP/1.1\r\n{line}Host: a\r\n\r\n").as_bytes(), reason);
+    }
+}
+
+#[test]
+fn the_first_offence_is_the_one_that_is_named() {
+    refuse_all(&[
+        ("GET / HTTP/2.0\r\n folded\r\n\r\n", Reason::VersionUnsupported),
+        ("GET / HTTP/1.1\nA : b\r\n\r\n", Reason::BareLf),
+        ("GET /\u{e9} HTTP/1.1\r\nA : b\r\n\r\n", Reason::TargetCharacter),
+        ("GET / HTTP/1.1\r\nA\0: b\nC\r\n\r\n", Reason::FieldName),
+    ]);
+}
+
+#[test]
+fn names_with_underscores_are_dropped_and_counted() {
+    let request = accept(&with_fields("X_User: root\r\nX-User: me\r\nContent_Length: 5\r\nTransfer_Encoding: x\r\n"));
+    assert_eq!(request.dropped, 3);
+    assert_eq!(request.body, Body::None);
+    assert_eq!(request.fields[1..], [("X-User".to_owned(), b"me".to_vec())]);
+}
+
+#[test]
+fn content_type_is_given_once() {
+    assert_eq!(accept(&with_fields("Content-Type: a/b\r\n")).fields.len(), 2);
+    refuse(with_fields("Content-Type: a/b\r\ncontent-type: a/b\r\n").as_bytes(), Reason::ContentTypeRepeated);
+}
+
+#[test]
+fn persistence_follows_from_version_and_connection_options() {
+    for (version, lines, stays) in [
+        ("1.1", "", true),
+        ("1.1", "Connection: close\r\n", false),
+        ("1.1", "connection: CLOSE\r\n", false),
+        ("1.1", "Connection: keep-alive\r\n", true),
+        ("1.1", "Connection: te ,\tclose , x\r\n", false),
+        ("1.1", "Connection: te\r\nConnection: close\r\n", false),
+        ("1.1", "Connection: keep-alive, close\r\n", false),
+        ("1.1", "Connection: closed\r\n", true),
+        ("1.1", "Connection:\r\n", true),
+        ("1.1", "Connection: ,,\r\n", true),
+        ("1.0", "", false),
+        ("1.0", "Connection: Keep-Alive\r\n", true),
+        ("1.0", "Connection: x, keep-alive\r\n", true),
+        ("1.0", "Connection: keep-alive\r\nConnection: close\r\n", false),
+    ] {
+        let request = accept(&format!("GET / HTTP/{version}\r\nHost: a\r\n{lines}\r\n"));
+        assert_eq!(request.keep_alive, stays, "for HTTP/{version} with {lines:?}");
+    }
+}
+
+#[test]
+fn a_client_that_expects_100_continue_waits_only_when_it_has_a_body() {
+    for (version, lines, waits) in [
+        ("1.1", "Expect: 100-continue\r\nContent-Length: 5\r\n", true),
+        ("1.1", "Content-Length: 5\r\nexpect: 100-Continue\r\n", true),
+        ("1.1", "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n", true),
+        ("1.1", "Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 5\r\n", true),
+        ("1.1", "Expect: 100-continue\r\nContent-Length: 0\r\n", false),
+        ("1.1", "Expect: 100-continue\r\n", false),
+        ("1.0", "Expect: 100-continue\r\nContent-Length: 5\r\n", false),
+        ("1.1", "Content-Length: 5\r\n", false),
+    ] {
+        let request = accept(&format!("POST / HTTP/{version}\r\nHost: a\r\n{lines}\r\n"));
+        assert_eq!(request.expect_continue, waits, "for HTTP/{version} with {lines:?}");
+    }
+}
+
+#[test]
+fn other_expectations_fail() {
+    for lines in [
+        "Expect: x\r\n",
+        "Expect:\r\n",
+        "Expect: 100-continue, x\r\n",
+        "Expect: x\r\nExpect: 100-continue\r\n",
+        "Expect: 100-continue\r\nExpect: x\r\n",
+    ] {
+        refuse(with_fields(lines).as_bytes(), Reason::Expectation);
+    }
+}
