@@ -18,7 +18,6 @@ use crate::dispatch::{Complete, HIGH_WATER};
 use crate::socket::Socket;
 use crate::tools::{Tools, TurnToRun};
 
-
 /// From a request's first byte to the end of its head, and from the connection's start to that first byte.
 pub(crate) const HEAD_TIME: Millis = 30_000;
 /// Without any byte of a body that is due.
@@ -259,7 +258,9 @@ impl Connection {
         let arriving = match head.body {
             Body::None | Body::Length(0) => return Step::Go(State::Queued(Complete::NoBody)),
             Body::Length(length) if length <= behind as u64 => {
-                return Step::Go(State::Queued(Complete::InPlace(behind.min(usize::try_from(length).unwrap_or(behind)))));
+                return Step::Go(State::Queued(Complete::InPlace(
+                    behind.min(usize::try_from(length).unwrap_or(behind)),
+                )));
             }
             Body::Length(length) => Arriving::of_length(length),
             Body::Chunked => Arriving::chunked(tools.limits.body),

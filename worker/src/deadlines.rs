@@ -49,7 +49,11 @@ impl Deadlines {
 
     /// The next connection to be looked at, at `now`; `find` gives the deadline of a key that is in use. The connection is
     /// late if its deadline is.
-    pub(crate) fn due<'a>(&mut self, now: Millis, find: impl FnOnce(usize) -> Option<&'a mut Deadline>) -> Option<usize> {
+    pub(crate) fn due<'a>(
+        &mut self,
+        now: Millis,
+        find: impl FnOnce(usize) -> Option<&'a mut Deadline>,
+    ) -> Option<usize> {
         let &Reverse((at, key, serial)) = self.heap.peek()?;
         if at > now {
             return None;

@@ -73,7 +73,9 @@ fn receive_boot(channel: &ChildChannel) -> Result<Option<Context>, LoadError> {
                 return Ok(Some(Context { boot, settings, scoreboard, listeners }));
             }
             Ok((Order::Quit, _)) | Err(ReceiveError::Closed | ReceiveError::Empty) => return Ok(None),
-            Ok((other, fds)) => log::warn!("an order that a template does not expect: {other:?} with {} fds", fds.len()),
+            Ok((other, fds)) => {
+                log::warn!("an order that a template does not expect: {other:?} with {} fds", fds.len())
+            }
             Err(ReceiveError::Gossip(what)) => log::warn!("the arbiter sent what is no order: {what}"),
         }
     }

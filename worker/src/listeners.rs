@@ -36,8 +36,8 @@ enum Listener {
 
 impl Listeners {
     /// Takes over the descriptors that came from the arbiter.
-    pub(crate) fn new(fds: &[OwnedFd]) -> io::Result<Self> {
-        let all = fds.iter().map(|fd| fd.try_clone().and_then(Listener::of)).collect::<io::Result<_>>()?;
+    pub(crate) fn new(fds: Vec<OwnedFd>) -> io::Result<Self> {
+        let all = fds.into_iter().map(Listener::of).collect::<io::Result<_>>()?;
         Ok(Self { all, armed: false, resume_at: 0 })
     }
 

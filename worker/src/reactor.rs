@@ -62,30 +62,32 @@ pub(crate) struct Reactor {
 enum Life {
     Serving,
     /// Finishing what is running; over at the latest then.
-    Retiring { until: Millis },
+    Retiring {
+        until: Millis,
+    },
     /// Over as soon as the loop comes round.
     Over,
 }
 
 impl Reactor {
     /// A reactor over the context's listeners, with the application loaded.
-    pub(crate) fn new(py: Python<'_>, context: &Context, slot: u32, app: Application) -> Result<Self, LoadError> {
-        let settings = &context.settings;
+    pub(crate) fn new(py: Python<'_>, context: Context, slot: u32, app: Application) -> Result<Self, LoadError> {
+        let Context { settings, scoreboard, listeners, .. } = context;
         let system = |error: io::Error| failed("can't set up the worker", &error);
         let python = |error| failed("can't set up the interpreter for requests", &error);
-        let listeners = Listeners::new(&context.listeners).map_err(system)?;
+        let listeners = Listeners::new(listeners).map_err(system)?;
         let multiprocess = settings.workers > 1;
         let servers = listeners.addresses().into_iter().map(|address| Server::new(py, address, multiprocess));
         let tools = Tools {
             caller: Caller::new(py, app).map_err(python)?,
             servers: servers.collect::<Result<_, _>>().map_err(python)?,
             head: Head::default(),
-            limits: limits(settings),
+            limits: limits(&settings),
             spare: Buffer::spare(),
             clock: Clock::new(),
             turn: TurnToRun::Free,
-            board: context.scoreboard.slot(slot).ok_or_else(|| failed("no such slot on the scoreboard", &slot))?,
-            upload_folder: settings.tmp_upload_dir.clone(),
+            board: scoreboard.slot(slot).ok_or_else(|| failed("no such slot on the scoreboard", &slot))?,
+            upload_folder: settings.tmp_upload_dir,
             keep_alive: millis(settings.keep_alive),
             retiring: false,
         };
@@ -290,7 +292,8 @@ impl Reactor {
 
     fn mind_deadlines(&mut self, py: Python<'_>) {
         let now = self.tools.clock.now;
-        while let Some(key) = self.deadlines.due(now, |key| self.connections.get_mut(key).map(|found| &mut found.deadline))
+        while let Some(key) =
+            self.deadlines.due(now, |key| self.connections.get_mut(key).map(|found| &mut found.deadline))
         {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             let verdict =
@@ -370,7 +373,8 @@ fn limits(settings: &tapster_config::Settings) -> Limits {
         request_line: settings.limit_request_line,
         fields: settings.limit_request_fields,
         field_size: settings.limit_request_field_size,
-        head: settings.limit_request_line + settings.limit_request_fields * (settings.limit_request_field_size + line_end),
+        head: settings.limit_request_line
+            + settings.limit_request_fields * (settings.limit_request_field_size + line_end),
         body: settings.limit_request_body,
     }
 }

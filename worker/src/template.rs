@@ -64,13 +64,7 @@ pub(crate) fn run(py: Python<'_>, context: &mut Context, channel: &ChildChannel)
 }
 
 /// Forks; `None` in the template, what the worker is born with in the worker.
-fn fork_worker(
-    py: Python<'_>,
-    context: &Context,
-    channel: &ChildChannel,
-    slot: u32,
-    end: OwnedFd,
-) -> Option<Born> {
+fn fork_worker(py: Python<'_>, context: &Context, channel: &ChildChannel, slot: u32, end: OwnedFd) -> Option<Born> {
     if let Err(error) = Interpreter::of(py).freeze_garbage_collector() {
         log::warn!("gc.freeze() failed, so workers will share less memory: {}", failed("", &error));
     }

@@ -17,7 +17,7 @@ const FINALISATION: Duration = Duration::from_secs(2);
 
 /// Runs the worker and answers its exit status.
 pub(crate) fn run(py: Python<'_>, context: Context, born: Born) -> ExitCode {
-    match prepare(py, &context, born) {
+    match prepare(py, context, born) {
         Ok(mut reactor) => reactor.run(py),
         Err((channel, failure)) => {
             let exit = ExitCode::of_status(failure.status);
@@ -31,11 +31,11 @@ pub(crate) fn run(py: Python<'_>, context: Context, born: Born) -> ExitCode {
 
 fn prepare(
     py: Python<'_>,
-    context: &Context,
+    context: Context,
     born: Born,
 ) -> Result<Reactor, (tapster_ipc::channel::ChildChannel, LoadError)> {
     let Born { slot, channel, application } = born;
-    let reactor = stay_with_arbiter(context)
+    let reactor = stay_with_arbiter(&context)
         .and_then(|()| {
             let _ = lifeline::rename_process(c"tapster-worker");
             Interpreter::of(py).collect_garbage(true);

@@ -1,7 +1,7 @@
 //! File descriptors by number: those that a process inherits, and those that it must not keep.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Takes ownership of an inherited descriptor (one named on the command line, by `fd://N` or by a parent), and sets its
 /// close-on-exec flag.
@@ -31,6 +31,17 @@ pub fn close_all_but(keep: RawFd) -> io::Result<()> {
         close_range(3, keep - 1)?;
     }
     close_range(keep.max(2) + 1, u32::MAX)
+}
+
+/// Makes a bound socket listen, with room for `backlog` connections that wait. nix refuses numbers above a constant of the
+/// C library's; the kernel's own limit is a setting (`net.core.somaxconn`) and is applied by itself.
+///
+/// # Errors
+/// The errno of listen(2).
+pub fn listen(socket: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
+    let backlog = libc::c_int::try_from(backlog).unwrap_or(libc::c_int::MAX);
+    // SAFETY: listen on an open descriptor has no effect on memory.
+    if unsafe { libc::listen(socket.as_raw_fd(), backlog) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn close_range(first: u32, last: u32) -> io::Result<()> {

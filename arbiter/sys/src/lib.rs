@@ -11,4 +11,6 @@ pub mod interpreter;
 pub mod lifeline;
 pub mod rights;
 pub mod shm;
+pub mod signals;
 pub mod stamp;
+pub mod wait;

@@ -4,6 +4,8 @@
 //! told to stop can arm a timer that ends it whatever its Python code does.
 
 use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::prctl;
@@ -27,6 +29,12 @@ pub fn adopt_orphans() -> io::Result<()> {
 /// The errno of prctl(2).
 pub fn on_parent_death(signal: Signal) -> io::Result<()> {
     Ok(prctl::set_pdeathsig(Some(signal))?)
+}
+
+/// Has the kernel kill the program that `command` starts when the thread that starts it ends.
+pub fn end_with_parent(command: &mut Command) {
+    // SAFETY: between fork and exec only prctl(2) is called, which is async-signal-safe.
+    unsafe { command.pre_exec(|| on_parent_death(Signal::SIGKILL)) };
 }
 
 /// The name that ps(1) and top(1) show for this process, 15 bytes at most.
@@ -61,4 +69,35 @@ impl Deadman {
         let after = TimeSpec::from_duration(after.max(Duration::from_millis(1)));
         Ok(self.0.set(Expiration::OneShot(after), TimerSetTimeFlags::empty())?)
     }
+}
+
+/// Has `signal` start a countdown in the kernel that kills this process `after` the signal's arrival, unless the process
+/// has ended by then. For the signal that tells of a parent's death, which a process stuck in Python code can't react to.
+///
+/// # Errors
+/// The errno of timer_create(2) or sigaction(2).
+pub fn die_after_signal(signal: Signal, after: Duration) -> io::Result<()> {
+    let mut event: libc::sigevent = {
+        // SAFETY: `sigevent` is plain data, for which all zeroes is a value.
+        unsafe { std::mem::zeroed() }
+    };
+    event.sigev_notify = libc::SIGEV_SIGNAL;
+    event.sigev_signo = libc::SIGKILL;
+    let mut timer: libc::timer_t = std::ptr::null_mut();
+    // SAFETY: both pointers are to live values of the types that timer_create takes.
+    if unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    let after = TimeSpec::from_duration(after.max(Duration::from_millis(1)));
+    let zero = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let countdown = libc::itimerspec { it_interval: zero, it_value: *after.as_ref() };
+    let timer = timer as usize;
+    // SAFETY: the action makes one call, of a function that is async-signal-safe (signal-safety(7)), on a timer that is
+    // never deleted, with a value that the closure owns.
+    unsafe {
+        signal_hook::low_level::register(signal as libc::c_int, move || {
+            libc::timer_settime(timer as libc::timer_t, 0, &raw const countdown, std::ptr::null_mut());
+        })
+    }?;
+    Ok(())
 }

@@ -51,8 +51,16 @@ impl Server {
     }
 }
 
-const REQUEST_KEYS: [&str; 8] =
-    ["REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "RAW_URI", "REQUEST_URI", "SERVER_PROTOCOL", "REMOTE_ADDR", "wsgi.input"];
+const REQUEST_KEYS: [&str; 8] = [
+    "REQUEST_METHOD",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "RAW_URI",
+    "REQUEST_URI",
+    "SERVER_PROTOCOL",
+    "REMOTE_ADDR",
+    "wsgi.input",
+];
 
 /// The client's side of one connection, as `environ` tells it.
 #[derive(Debug)]

@@ -294,9 +294,8 @@ impl<'a, 'py> Blocks<'a, 'py> {
             return None;
         }
         // SAFETY: attached, by the bound; the type has just been checked.
-        let count = unsafe {
-            if is_list { ffi::PyList_Size(object.as_ptr()) } else { ffi::PyTuple_Size(object.as_ptr()) }
-        };
+        let count =
+            unsafe { if is_list { ffi::PyList_Size(object.as_ptr()) } else { ffi::PyTuple_Size(object.as_ptr()) } };
         let mut blocks = Self { object, is_list, count, length: 0 };
         for place in 0..count {
             match blocks.bytes(place) {
@@ -360,7 +359,9 @@ enum Failure {
 fn complete(response: &mut Response, what: &dyn fmt::Display) -> Ending {
     let finished = response.finish();
     if response.overrun {
-        log::warn!("the application sent more body than the Content-Length it declared for {what}; the rest was cut off");
+        log::warn!(
+            "the application sent more body than the Content-Length it declared for {what}; the rest was cut off"
+        );
     }
     match finished {
         _ if response.client_gone => response.broken(),
@@ -379,7 +380,9 @@ fn failed(py: Python<'_>, response: &mut Response, what: &dyn fmt::Display, fail
             log::error!("Error handling request {what}\n{}", traceback::format(py, error));
         }
         Failure::NotStarted => {
-            log::error!("Error handling request {what}: the application did not call start_response() before its first block of body, or at all");
+            log::error!(
+                "Error handling request {what}: the application did not call start_response() before its first block of body, or at all"
+            );
         }
         Failure::NotIterable(kind) => {
             log::error!("Error handling request {what}: the application must return an iterable of bytes, not {kind}");

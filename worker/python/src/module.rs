@@ -40,7 +40,8 @@ pub fn init(main: Main) -> *mut std::ffi::c_void {
                 ml_name: c"main".as_ptr(),
                 ml_meth: ffi::PyMethodDefPointer { PyCFunction: run_main },
                 ml_flags: ffi::METH_O,
-                ml_doc: c"Runs a template or worker over the channel with this descriptor; answers its exit status.".as_ptr(),
+                ml_doc: c"Runs a template or worker over the channel with this descriptor; answers its exit status."
+                    .as_ptr(),
             },
             ffi::PyMethodDef::zeroed(),
         ]));
@@ -77,4 +78,3 @@ fn raise(message: &std::ffi::CStr) -> *mut ffi::PyObject {
     unsafe { ffi::PyErr_SetString(ffi::PyExc_RuntimeError, message.as_ptr()) };
     null_mut()
 }
-

@@ -81,7 +81,8 @@ impl Names {
 
 /// The `environ` key of a header name (RFC 3875 section 4.1.18; PEP 3333, "environ Variables").
 pub(crate) fn key_of(name: &[u8]) -> String {
-    let upper: String = name.iter().map(|&byte| if byte == b'-' { '_' } else { byte.to_ascii_uppercase() as char }).collect();
+    let upper: String =
+        name.iter().map(|&byte| if byte == b'-' { '_' } else { byte.to_ascii_uppercase() as char }).collect();
     match upper.as_str() {
         "CONTENT_TYPE" | "CONTENT_LENGTH" => upper,
         _ => format!("HTTP_{upper}"),

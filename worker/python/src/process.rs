@@ -84,7 +84,11 @@ pub fn around_fork<T>(_py: Python<'_>, fork: impl FnOnce() -> T, is_child: impl 
     unsafe {
         ffi::PyOS_BeforeFork();
         let answer = fork();
-        if is_child(&answer) { ffi::PyOS_AfterFork_Child() } else { ffi::PyOS_AfterFork_Parent() }
+        if is_child(&answer) {
+            ffi::PyOS_AfterFork_Child()
+        } else {
+            ffi::PyOS_AfterFork_Parent()
+        }
         answer
     }
 }

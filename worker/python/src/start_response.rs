@@ -322,7 +322,8 @@ unsafe fn declare(
     // SAFETY: the caller's promise.
     unsafe {
         let line = encode_latin1(status).map_err(|why| not_text("the status", status, &why))?;
-        let code = reply::check_status(line.bytes()).map_err(|error| value_error(format!("the status {}: {error}", shown(&line))))?;
+        let code = reply::check_status(line.bytes())
+            .map_err(|error| value_error(format!("the status {}: {error}", shown(&line))))?;
         response.facts = ReplyFacts { status: code, ..ReplyFacts::default() };
         response.status_line.clear();
         response.status_line.extend_from_slice(line.bytes());
@@ -414,9 +415,9 @@ unsafe fn not_text(what: &str, object: *mut ffi::PyObject, why: &NotLatin1) -> R
     match why {
         // SAFETY: the caller's promise.
         NotLatin1::NotStr => type_error(format!("{what} must be a str, not {}", unsafe { kind_of(object) })),
-        NotLatin1::Character => value_error(format!(
-            "{what} has a character that latin-1 does not have (PEP 3333, \"Unicode Issues\")"
-        )),
+        NotLatin1::Character => {
+            value_error(format!("{what} has a character that latin-1 does not have (PEP 3333, \"Unicode Issues\")"))
+        }
     }
 }
 

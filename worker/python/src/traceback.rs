@@ -9,7 +9,9 @@ const MOST_BYTES: usize = 60 * 1024;
 pub(crate) fn format(py: Python<'_>, error: &PyErr) -> String {
     let lines = py
         .import("traceback")
-        .and_then(|module| module.call_method1("format_exception", (error.get_type(py), error.value(py), error.traceback(py))))
+        .and_then(|module| {
+            module.call_method1("format_exception", (error.get_type(py), error.value(py), error.traceback(py)))
+        })
         .and_then(|lines| lines.extract::<Vec<String>>());
     let text = match lines {
         Ok(lines) => lines.concat(),

@@ -1,0 +1,7 @@
+"""Puts books into the admin."""
+
+from django.contrib import admin
+
+from .models import Book
+
+admin.site.register(Book)

@@ -1,0 +1,138 @@
+"""Makes what the benchmark needs: its venv with the pinned peers, the floor program, the release build of tapster.
+
+Never fails as a whole because one piece does: what cannot be made is returned as a reason, for the table.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import servers
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+VENV = TARGET / "bench-venv"
+TAPSTER = TARGET / "release" / "tapster"
+FLOOR = TARGET / "bench" / "floor"
+
+#: Building uWSGI from source takes 20 s on a small machine; a build slower than this is stuck.
+INSTALL_DEADLINE_S = 300
+BUILD_DEADLINE_S = 1200
+
+
+@dataclass
+class Prepared:
+    #: Pinned package (by its name) → why it is not installed.
+    missing: dict[str, str] = field(default_factory=dict)
+    #: Reason why a program of ours is not there, by server name.
+    unbuilt: dict[str, str] = field(default_factory=dict)
+
+
+def prepare(python: str, more_packages: tuple[str, ...], build: bool) -> Prepared:
+    """Everything, in the order that fails fastest. A second call with nothing changed takes a moment."""
+    prepared = Prepared()
+    FLOOR.parent.mkdir(parents=True, exist_ok=True)
+    _build_floor(prepared)
+    _build_tapster(prepared, build)
+    _install(prepared, python, [*_pins(), *more_packages])
+    return prepared
+
+
+def python_version() -> str:
+    """The version of the interpreter in the venv, as `3.x.y`."""
+    code = "import platform; print(platform.python_version())"
+    return subprocess.run(
+        [VENV / "bin/python", "-c", code], check=True, text=True, stdout=subprocess.PIPE
+    ).stdout.strip()
+
+
+def pinned(package: str) -> str:
+    """The pinned version of a peer, for the table."""
+    return dict(pin.split("==") for pin in _pins())[package]
+
+
+def _pins() -> list[str]:
+    lines = (HERE / "requirements.txt").read_text().splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _build_floor(prepared: Prepared) -> None:
+    compiler = os.environ.get("CC", "cc")
+    if shutil.which(compiler) is None:
+        prepared.unbuilt[servers.FLOOR] = f"no C compiler: `{compiler}` is not on PATH"
+        return
+    _say("building the floor program")
+    reason = _attempt([compiler, "-O2", "-o", str(FLOOR), str(HERE / "floor.c")], BUILD_DEADLINE_S)
+    if reason:
+        prepared.unbuilt[servers.FLOOR] = reason
+
+
+def _build_tapster(prepared: Prepared, build: bool) -> None:
+    reason = None
+    if build:
+        _say("building tapster (cargo build --release)")
+        reason = _attempt(["cargo", "build", "--release", "--workspace"], BUILD_DEADLINE_S, cwd=ROOT)
+    if reason is None and not TAPSTER.exists():
+        reason = f"not built: there is no {_short(TAPSTER)}; run `cargo build --release --workspace`"
+    if reason:
+        prepared.unbuilt[servers.TAPSTER] = reason
+
+
+def _install(prepared: Prepared, python: str, pins: list[str]) -> None:
+    """Installs each pin alone, and remembers in the venv which pins it has."""
+    stamp = VENV / "bench.json"
+    base = subprocess.run(
+        [python, "-c", "import sys; print(sys.version)"], check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
+    known = json.loads(stamp.read_text()) if stamp.exists() else {}
+    if known.get("python") != base:
+        _say(f"making a venv in {_short(VENV)}")
+        subprocess.run([python, "-m", "venv", "--clear", str(VENV)], check=True)
+        known = {"python": base, "installed": []}
+    for pin in pins:
+        if pin in known["installed"]:
+            continue
+        _say(f"installing {pin}")
+        pip = [str(VENV / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", pin]
+        reason = _attempt(pip, INSTALL_DEADLINE_S)
+        if reason:
+            prepared.missing[pin.split("==")[0]] = reason
+        else:
+            name = pin.split("==")[0]
+            known["installed"] = [old for old in known["installed"] if old.split("==")[0] != name] + [pin]
+            stamp.write_text(json.dumps(known))
+
+
+def _attempt(command: list[str], deadline_s: int, cwd: Path = HERE) -> str | None:
+    """Runs a command; None, or the line of its output that says best why it failed."""
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, timeout=deadline_s, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+    except FileNotFoundError:
+        return f"`{command[0]}` is not on PATH"
+    except subprocess.TimeoutExpired:
+        return f"`{command[0]}` took longer than {deadline_s} s"
+    if done.returncode == 0:
+        return None
+    print(done.stdout, file=sys.stderr)
+    return _reason(done.stdout) or f"`{command[0]}` exited with {done.returncode}"
+
+
+def _reason(output: str) -> str | None:
+    lines = [line.strip() for line in output.splitlines()]
+    telling = [line for line in lines if "error" in line.lower() and "subprocess-exited" not in line]
+    return telling[0][:160] if telling else None
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
+
+
+def _say(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,80 @@
+"""A server as a tree of processes: started on one core, asked what CPU time it has used, stopped.
+
+Every wait has a deadline. Only process groups that were started here are ever killed.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+STOP_DEADLINE_S = 10.0
+
+
+class ServerFailed(Exception):
+    """The server did not start, or did not stay up; says why."""
+
+
+@contextmanager
+def running(argv: list[str], cwd: Path, cpu: int, log: Path):
+    """Runs a server pinned to one CPU for the length of a `with` block, and yields its Popen."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("TAPSTER_", "GUNICORN_"))}
+    # Settings that some of the servers would take from a hosting platform's environment.
+    for name in ("PORT", "WEB_CONCURRENCY"):
+        environment.pop(name, None)
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            ["taskset", "-c", str(cpu), *argv],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield server
+    finally:
+        _stop(server)
+
+
+def cpu_seconds(root: int) -> dict[int, float]:
+    """CPU time (user + system) of each process of the tree under `root`, by pid.
+
+    From the kernel's CPU clock of each process: the sum that `/proc/PID/stat` shows as utime + stime, in nanoseconds
+    instead of ticks, with the threads that have ended counted in.
+    """
+    return {pid: time.clock_gettime(_cpu_clock(pid)) for pid in tree(root)}
+
+
+def tree(root: int) -> list[int]:
+    """`root` and all its descendants."""
+    found = [root]
+    for pid in found:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def last_line(log: Path) -> str:
+    """The last line that a server has written, for the reason of a failure."""
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1].strip()[:160] if lines else "it wrote nothing"
+
+
+def _cpu_clock(pid: int) -> int:
+    # How Linux numbers the CPU clock of another process: clock_getcpuclockid(3) computes the same.
+    return (~pid << 3) | 2
+
+
+def _stop(server: subprocess.Popen) -> None:
+    if server.poll() is None:
+        server.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        server.wait(STOP_DEADLINE_S)
+    # Also reaches a worker that has outlived its parent.
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait(STOP_DEADLINE_S)

@@ -1,0 +1,72 @@
+"""Fixtures of the black-box suite: servers that are checked for leftovers at the end, and logs in failures' reports."""
+
+import pytest
+
+from harness import TAPSTER, UNDER_TEST, Server
+from harness.interpreters import default_interpreter
+from harness.paths import VENVS
+from harness.server import RUNNING
+
+
+def pytest_collection_modifyitems(items):
+    """Skips what is about Tapster itself where another server is under test."""
+    if UNDER_TEST == "tapster":
+        return
+    skip = pytest.mark.skip(reason=f"about Tapster itself, not {UNDER_TEST}")
+    for item in items:
+        if item.get_closest_marker("tapster"):
+            item.add_marker(skip)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Adds the logs of the running servers to the report of a failing test."""
+    report = (yield).get_result()
+    if report.failed:
+        for server in RUNNING:
+            report.sections.append((f"server log {server.log_path.name}", server.tail()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _built():
+    """Says what to do where the suite is run before anything was built."""
+    if not (VENVS / "default").exists():
+        pytest.exit("no venvs under target/venvs: run tests/run, which makes them", returncode=2)
+    if UNDER_TEST == "tapster" and not TAPSTER.exists():
+        pytest.exit(f"{TAPSTER} is not built: run tests/run, or cargo build --release", returncode=2)
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts servers in the test's own folder; at the test's end each must go, and leave nothing behind."""
+    yield from _servers(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def serve_module(tmp_path_factory):
+    """As `serve`, for servers that a module's tests share."""
+    yield from _servers(tmp_path_factory.mktemp("servers"))
+
+
+def _servers(directory):
+    servers = []
+
+    def start(app, *options, wait=True, cwd=None, **settings):
+        server = Server(app, *options, cwd=cwd or directory, **settings)
+        servers.append(server)
+        return server.start() if wait else server.launch()
+
+    yield start
+    complaints = []
+    for server in servers:
+        try:
+            server.close()
+        except AssertionError as error:
+            complaints.append(str(error))
+    assert not complaints, "\n\n".join(complaints)
+
+
+@pytest.fixture
+def python():
+    """The default CPython's interpreter, as an argument for --python."""
+    return str(default_interpreter().python)

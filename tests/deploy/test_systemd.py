@@ -1,0 +1,184 @@
+"""deploy/systemd/tapster.service under a real systemd, in a machine booted for it.
+
+The program is this checkout's build, installed as deploy/README.md says; the Python is Debian's own.
+"""
+
+import pytest
+from harness import ROOT, wait_until
+from harness.ports import free_port
+from testbed.deployment import Deployment
+from testbed.machine import Machine
+from testbed.tools import needs, run
+from testbed.unit import SHARED, Unit
+
+pytestmark = [
+    pytest.mark.tapster,
+    pytest.mark.xdist_group("systemd"),
+    needs("debootstrap", "systemd-nspawn", "systemd-analyze", "nsenter"),
+]
+
+WAITS_FOR_A_FILE = """
+while not os.path.exists("/srv/app/open"):
+    time.sleep(0.02)
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tree, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("machine")
+    # systemd-nspawn's own user must be able to look into what is shared.
+    deployment = Deployment(folder / "app")
+    with Machine(tree, folder / "console.log", {**SHARED, deployment.folder: "/srv/app"}) as machine:
+        port = free_port()
+        unit = Unit(machine, deployment, port)
+        unit.install()
+        unit.configure({"TAPSTER_BIND": f"127.0.0.1:{port}", "TAPSTER_WORKERS": 2})
+        deployment.write("tapster.toml", 'wsgi_app = "deployed:app"\npython = "/srv/app/venv/bin/python"\n')
+        yield unit
+        unit.reset()
+
+
+@pytest.fixture
+def unit(installed):
+    """The unit, installed and stopped, with an application that works."""
+    installed.reset()
+    installed.deployment.roll_out()
+    return installed
+
+
+def test_unit_file_passes_systemd_analyze_verify(unit):
+    said = unit.machine.run("systemd-analyze", "verify", "--man=no", "/etc/systemd/system/tapster.service").stdout
+    assert said == ""
+
+
+def test_ready_is_reported_only_when_the_first_worker_is_ready(unit):
+    gate = unit.deployment.folder / "open"
+    unit.deployment.roll_out(at_import=WAITS_FOR_A_FILE)
+    try:
+        unit.systemctl("start", "--no-block")
+        wait_until(unit.main_pid, 20, "an arbiter")
+        wait_until(lambda: len(unit.processes()) >= 2, 20, "a child of the arbiter")
+        assert unit.property("ActiveState") == "activating"
+        gate.touch()
+        wait_until(lambda: unit.property("ActiveState") != "activating", 20, "an end of the start", 0.1)
+        assert unit.property("ActiveState") == "active", unit.journal()
+        assert unit.ask() == "one"
+    finally:
+        gate.unlink(missing_ok=True)
+
+
+def test_start_returns_when_the_site_answers(unit):
+    unit.systemctl("start")
+    assert unit.ask() == "one"
+
+
+def test_start_of_a_broken_application_fails_with_its_traceback_in_the_journal_and_is_retried(unit):
+    unit.deployment.roll_out_broken()
+    assert unit.systemctl("start", check=False).returncode != 0
+    unit.wait_for_journal("SyntaxError")
+    wait_until(lambda: unit.property("ExecMainStatus") == "3", 20, "exit status 3", 0.1)
+    unit.deployment.roll_out("repaired")
+    wait_until(lambda: unit.property("ActiveState") == "active", 30, "the site to come up by itself", 0.1)
+    assert unit.ask() == "repaired"
+
+
+def test_wrong_setting_fails_the_unit_without_retries(unit):
+    settings = unit.deployment.folder / "tapster.toml"
+    good = settings.read_text()
+    try:
+        unit.deployment.write("tapster.toml", good + "worker = 3\n")
+        assert unit.systemctl("start", check=False).returncode != 0
+        assert unit.property("ActiveState") == "failed"
+        assert unit.property("ExecMainStatus") == "2"
+        assert unit.property("NRestarts") == "0"
+    finally:
+        unit.deployment.write("tapster.toml", good)
+
+
+def test_reload_serves_new_code_under_the_same_arbiter(unit):
+    unit.systemctl("start")
+    arbiter = unit.main_pid()
+    unit.deployment.roll_out("two")
+    unit.systemctl("reload")
+    wait_until(lambda: unit.ask() == "two", 20, "the new version")
+    assert unit.main_pid() == arbiter
+    assert unit.property("ActiveState") == "active"
+
+
+def test_reload_with_broken_code_keeps_serving_and_is_logged(unit):
+    unit.systemctl("start")
+    arbiter = unit.main_pid()
+    unit.deployment.roll_out_broken()
+    unit.systemctl("reload")
+    unit.wait_for_journal("SyntaxError")
+    assert unit.ask() == "one"
+    assert unit.main_pid() == arbiter
+    assert unit.property("ActiveState") == "active"
+    unit.deployment.roll_out("three")
+    unit.systemctl("reload")
+    wait_until(lambda: unit.ask() == "three", 20, "the repaired version")
+
+
+def test_stop_ends_with_status_0_and_leaves_no_process(unit):
+    unit.systemctl("start")
+    before = unit.processes()
+    assert len(before) >= 3
+    unit.systemctl("stop")
+    assert unit.property("Result") == "success"
+    assert unit.property("ExecMainCode") == "1", "CLD_EXITED"
+    assert unit.property("ExecMainStatus") == "0"
+    assert not unit.processes()
+    assert not unit.answers()
+
+
+def test_stop_lets_a_running_request_finish(unit, background):
+    unit.systemctl("start")
+    answer = background(lambda: unit.ask("/slow"))
+    unit.wait_for_journal("slow request begun")
+    unit.systemctl("stop")
+    assert answer.result(20) == "finished"
+    assert unit.property("Result") == "success"
+
+
+def test_killed_arbiter_is_started_again(unit):
+    unit.systemctl("start")
+    arbiter, family = unit.main_pid(), unit.processes()
+    unit.machine.run("kill", "-KILL", arbiter)
+    wait_until(lambda: unit.property("NRestarts") == "1", 30, "a restart", 0.1)
+    wait_until(lambda: unit.property("ActiveState") == "active", 30, "a restarted site", 0.1)
+    assert unit.main_pid() != arbiter
+    assert not family & unit.processes(), "processes of the killed arbiter's family live on"
+    assert unit.ask() == "one"
+
+
+def test_killed_worker_is_replaced_and_the_unit_stays_up(unit):
+    unit.systemctl("start")
+    arbiter, family = unit.main_pid(), unit.processes()
+    victims = family - {arbiter}
+    unit.machine.run("kill", "-KILL", max(victims))
+    wait_until(lambda: unit.processes() - family and len(unit.processes()) == len(family), 20, "a new worker", 0.1)
+    assert unit.main_pid() == arbiter
+    assert unit.property("NRestarts") == "0"
+    assert unit.ask() == "one"
+
+
+def test_application_runs_without_privileges(unit):
+    unit.systemctl("start")
+    ids = unit.machine.shell("echo $(id -u tapster) $(id -g tapster)").stdout.splitlines()[-1]
+    assert unit.ask("/user") == ids
+    status = unit.machine.run("cat", f"/proc/{unit.main_pid()}/status").stdout
+    assert "NoNewPrivs:\t1" in status
+    assert "CapBnd:\t0000000000000000" in status
+    assert "Seccomp:\t2" in status
+
+
+def test_application_writes_only_where_the_unit_allows(unit):
+    unit.systemctl("start")
+    assert unit.ask("/writable") == "/var/lib/tapster /var/cache/tapster /run/tapster /tmp"
+
+
+def test_every_setting_in_the_unit_file_is_known_to_systemd():
+    """Also on this system's own systemd, without the machine; the program itself is not there to be found."""
+    path = ROOT / "deploy" / "systemd" / "tapster.service"
+    said = run("systemd-analyze", "verify", "--man=no", path, check=False).stdout.splitlines()
+    assert [line for line in said if "is not executable" not in line] == []
