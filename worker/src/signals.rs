@@ -10,10 +10,10 @@ use nix::sys::signal::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 
 /// Lets the signals pass that an operator sends to a whole process group or by name (`pkill -HUP tapster`, Ctrl-C) and
-/// means for the arbiter. By handlers that do nothing, not by ignoring: an ignored signal would stay ignored in the
-/// programs that an application starts.
+/// means for the arbiter, which gives its own orders to the template. By handlers that do nothing, not by ignoring: an
+/// ignored signal would stay ignored in the programs that an application starts. Workers add [`StopSignals`].
 pub(crate) fn ignore_what_is_meant_for_the_arbiter() -> io::Result<()> {
-    for signal in [SIGHUP, SIGINT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU] {
+    for signal in [SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
     Ok(())

@@ -131,7 +131,8 @@ def _failed(what, error):
     frames = error.__traceback__
     while frames is not None and _is_ours(frames):
         frames = frames.tb_next
-    text = "".join(traceback.format_exception(type(error), error, frames or error.__traceback__)).rstrip()
+    # None is left of a SyntaxError's frames, which says itself where it is.
+    text = "".join(traceback.format_exception(type(error), error, frames)).rstrip()
     return Refused(IMPORT, f"{what}:\n{text}")
 
 
