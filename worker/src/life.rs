@@ -74,7 +74,7 @@ fn receive_boot(channel: &ChildChannel) -> Result<Option<Context>, LoadError> {
             }
             Ok((Order::Quit, _)) | Err(ReceiveError::Closed | ReceiveError::Empty) => return Ok(None),
             Ok((other, fds)) => {
-                log::warn!("an order that a template does not expect: {other:?} with {} fds", fds.len())
+                log::warn!("an order that a template does not expect: {other:?} with {} fds", fds.len());
             }
             Err(ReceiveError::Gossip(what)) => log::warn!("the arbiter sent what is no order: {what}"),
         }
@@ -88,11 +88,15 @@ fn start_log(settings: &Settings) -> Result<(), LoadError> {
         LogLevel::Warning => LevelFilter::Warn,
         LogLevel::Error | LogLevel::Critical => LevelFilter::Error,
     };
-    let file: Option<&Path> = match &settings.error_logfile {
+    tapster_ipc::logging::start(level, log_file(settings)).map_err(|error| failed("can't open error_logfile", &error))
+}
+
+/// The log's file, where it is not the standard error stream.
+pub(crate) fn log_file(settings: &Settings) -> Option<&Path> {
+    match &settings.error_logfile {
         LogTarget::Stderr => None,
         LogTarget::File(path) => Some(path),
-    };
-    tapster_ipc::logging::start(level, file).map_err(|error| failed("can't open error_logfile", &error))
+    }
 }
 
 /// A failure that is neither the application's nor the client's.

@@ -15,14 +15,14 @@ use nix::sys::signal::Signal;
 use slab::Slab;
 use tapster_ipc::channel::ChildChannel;
 use tapster_ipc::{ExitCode, Order, ReceiveError, Report};
-use tapster_python::{Application, Caller, LoadError, Peer, Python, Server};
+use tapster_python::{Application, Caller, ErrorStream, LoadError, Peer, Python, Server};
 use tapster_sys::lifeline::Deadman;
 use tapster_wire::{Head, Limits};
 
 use crate::buffer::Buffer;
 use crate::connection::{Connection, Verdict};
 use crate::deadlines::{Deadlines, Millis, NEVER};
-use crate::life::{Context, failed};
+use crate::life::{Context, failed, log_file};
 use crate::listeners::Listeners;
 use crate::signals::StopSignals;
 use crate::tools::{Clock, Tools, TurnToRun, millis};
@@ -77,7 +77,8 @@ impl Reactor {
         let python = |error| failed("can't set up the interpreter for requests", &error);
         let listeners = Listeners::new(listeners).map_err(system)?;
         let multiprocess = settings.workers > 1;
-        let servers = listeners.addresses().into_iter().map(|address| Server::new(py, address, multiprocess));
+        let errors = ErrorStream::new(py, log_file(&settings)).map_err(python)?;
+        let servers = listeners.addresses().into_iter().map(|address| Server::new(py, address, multiprocess, &errors));
         let tools = Tools {
             caller: Caller::new(py, app).map_err(python)?,
             servers: servers.collect::<Result<_, _>>().map_err(python)?,

@@ -10,7 +10,7 @@ use tapster_python::{Application, Interpreter, LoadError, Python, around_fork};
 use tapster_sys::fork::{Side, adopted_by};
 use tapster_sys::lifeline;
 
-use crate::life::{Context, failed};
+use crate::life::Context;
 
 /// How a template's loop ends.
 pub(crate) enum Fate {
@@ -65,8 +65,9 @@ pub(crate) fn run(py: Python<'_>, context: &mut Context, channel: &ChildChannel)
 
 /// Forks; `None` in the template, what the worker is born with in the worker.
 fn fork_worker(py: Python<'_>, context: &Context, channel: &ChildChannel, slot: u32, end: OwnedFd) -> Option<Born> {
+    Interpreter::of(py).flush_streams();
     if let Err(error) = Interpreter::of(py).freeze_garbage_collector() {
-        log::warn!("gc.freeze() failed, so workers will share less memory: {}", failed("", &error));
+        log::warn!("gc.freeze() failed, so workers will share less memory: {error}");
     }
     let forked = around_fork(py, || adopted_by(context.boot.arbiter), |side| matches!(side, Ok(Side::Child)));
     let report = match forked {

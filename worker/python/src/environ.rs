@@ -1,10 +1,11 @@
 //! `environ` (PEP 3333, "environ Variables"): what is the same for all requests is copied, the rest set on the copy.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{IntoPyDict, PyDict};
 use tapster_wire::{Body, Head, Span, Version, decode_path};
 
 use crate::exchange::Request;
@@ -21,17 +22,21 @@ pub struct Server {
 }
 
 impl Server {
-    /// For a listener at this address and port, or for a Unix socket.
+    /// For a listener at this address and port, or for a Unix socket. Siblings share `errors`, which is `wsgi.errors`.
     ///
     /// # Errors
     /// Where Python's standard library is not what it should be.
-    pub fn new(py: Python<'_>, address: Option<(IpAddr, u16)>, multiprocess: bool) -> PyResult<Self> {
+    pub fn new(
+        py: Python<'_>,
+        address: Option<(IpAddr, u16)>,
+        multiprocess: bool,
+        errors: &ErrorStream,
+    ) -> PyResult<Self> {
         let base = PyDict::new(py);
-        let errors = py.import("sys")?.getattr("stderr")?;
         let file_wrapper = py.import("wsgiref.util")?.getattr("FileWrapper")?;
         base.set_item("wsgi.version", (1, 0))?;
         base.set_item("wsgi.url_scheme", "http")?;
-        base.set_item("wsgi.errors", errors)?;
+        base.set_item("wsgi.errors", &errors.0)?;
         base.set_item("wsgi.multithread", false)?;
         base.set_item("wsgi.multiprocess", multiprocess)?;
         base.set_item("wsgi.run_once", false)?;
@@ -48,6 +53,30 @@ impl Server {
             base.set_item(key, "")?;
         }
         Ok(Self { base: base.unbind(), named_by_host: address.is_none() })
+    }
+}
+
+/// `wsgi.errors`: where the application's own complaints go.
+#[derive(Debug)]
+pub struct ErrorStream(Py<PyAny>);
+
+impl ErrorStream {
+    /// Python's standard error stream, or the server's log file.
+    ///
+    /// # Errors
+    /// Where the file can't be opened for appending.
+    pub fn new(py: Python<'_>, file: Option<&Path>) -> PyResult<Self> {
+        let stderr = py.import("sys")?.getattr("stderr")?;
+        let path = match file {
+            None if !stderr.is_none() => return Ok(Self(stderr.unbind())),
+            // Python has no such stream where descriptor 2 is closed, but an application may still write.
+            None => Path::new("/dev/null"),
+            Some(path) => path,
+        };
+        let options = [("encoding", "utf-8"), ("errors", "backslashreplace")].into_py_dict(py)?;
+        options.set_item("buffering", 1)?;
+        let stream = py.import("io")?.getattr("open")?.call((path, "a"), Some(&options))?;
+        Ok(Self(stream.unbind()))
     }
 }
 

@@ -19,7 +19,7 @@ mod text;
 mod traceback;
 
 pub use application::{Application, LoadError};
-pub use environ::{Peer, Server};
+pub use environ::{ErrorStream, Peer, Server};
 pub use exchange::{Caller, Ending, Exchange, Request, Turn, Wire};
 pub use input::RequestBody;
 pub use module::{Main, init};

@@ -51,6 +51,14 @@ impl<'py> Interpreter<'py> {
         self.0.import("faulthandler")?.call_method1("enable", (2,)).map(drop)
     }
 
+    /// Writes out what Python still buffers, which a fork would otherwise have written once more by each child.
+    pub fn flush_streams(self) {
+        for name in ["stdout", "stderr"] {
+            // A stream that is closed, or none, has nothing to write.
+            let _ = self.0.import("sys").and_then(|sys| sys.getattr(name)?.call_method0("flush"));
+        }
+    }
+
     /// The names of the Python threads beside the main one.
     #[must_use]
     pub fn other_threads(self) -> Vec<String> {
@@ -85,9 +93,9 @@ pub fn around_fork<T>(_py: Python<'_>, fork: impl FnOnce() -> T, is_child: impl 
         ffi::PyOS_BeforeFork();
         let answer = fork();
         if is_child(&answer) {
-            ffi::PyOS_AfterFork_Child()
+            ffi::PyOS_AfterFork_Child();
         } else {
-            ffi::PyOS_AfterFork_Parent()
+            ffi::PyOS_AfterFork_Parent();
         }
         answer
     }
