@@ -11,6 +11,7 @@ from harness import Load, Truncated, wait_until
 from harness.processes import alive, children, kill, open_files, stat, zombies
 
 pytestmark = pytest.mark.tapster
+preload_or_not = pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["no_preload", "preload"])
 
 
 def wait_replaced(server, pid, workers=1, deadline=15):
@@ -172,26 +173,28 @@ def test_hup_after_the_template_was_killed_brings_a_new_generation(serve):
 
 @pytest.mark.parametrize("path", ["hello", "sleep?60", "spin?60"])
 def test_when_the_arbiter_is_killed_everything_goes_and_the_port_is_free(serve, path):
-    server = serve("ops:application", workers=2)
+    server = serve("ops:application", "--graceful-timeout", "1", workers=2)
     server.expected_exit = None
     wire = server.wire().get(f"/{path}")
     if path == "hello":
         assert wire.reply().status == 200
     kill([server.pid])
     server.wait_exit()
-    wait_until(lambda: not server.tree(), 5, lambda: f"all gone; left: {server.tree()}")
+    wait_until(lambda: not server.tree(), 8, lambda: f"all gone; left: {server.tree()}")
     wire.close()
     again = serve("ops:application", bind=server.bind)
     assert again.get("/hello").status == 200
 
 
-def test_when_the_arbiter_is_killed_during_a_boot_everything_goes(serve):
-    server = serve("ops:application", wait=False, env={"OPS_SLEEP_AT_IMPORT": "60"})
+@preload_or_not
+def test_when_the_arbiter_is_killed_during_a_boot_everything_goes(serve, preload):
+    sleeping = {"OPS_SLEEP_AT_IMPORT": "60"}
+    server = serve("ops:application", "--graceful-timeout", "1", *preload, wait=False, env=sleeping)
     server.expected_exit = None
-    wait_until(lambda: len(server.tree()) >= 3, what="a worker boots")
+    wait_until(lambda: len(server.tree()) >= (2 if preload else 3), what="the application is being imported")
     kill([server.pid])
     server.wait_exit()
-    wait_until(lambda: not server.tree(), 5, lambda: f"all gone; left: {server.tree()}")
+    wait_until(lambda: not server.tree(), 8, lambda: f"all gone; left: {server.tree()}")
 
 
 def test_orphans_of_the_application_are_reaped(serve):
@@ -201,7 +204,7 @@ def test_orphans_of_the_application_are_reaped(serve):
     assert server.get("/hello").status == 200
 
 
-@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["no_preload", "preload"])
+@preload_or_not
 def test_ten_reloads_and_five_deaths_leak_no_file_descriptor(serve, preload):
     server = serve("ops:application", *preload, workers=2)
     server.reload()

@@ -9,12 +9,13 @@ use std::io::ErrorKind;
 
 use tapster_python::{Ending, Exchange, Peer, Python, Turn};
 use tapster_wire::http1::{parse_head, reply};
-use tapster_wire::{Body, Outbox, Progress, Reject, Version};
+use tapster_wire::{Body, Progress, Reject, Version};
 
 use crate::body::{Arriving, Refused};
 use crate::buffer::Buffer;
 use crate::deadlines::{Deadline, Millis, NEVER};
-use crate::dispatch::{Complete, HIGH_WATER};
+use crate::dispatch::Complete;
+use crate::outgoing::Outgoing;
 use crate::socket::Socket;
 use crate::tools::{Tools, TurnToRun};
 
@@ -36,7 +37,7 @@ pub(crate) struct Connection {
     pub(crate) listener: usize,
     pub(crate) peer: Peer,
     pub(crate) input: Buffer,
-    pub(crate) out: Outbox,
+    pub(crate) out: Outgoing,
     pub(crate) deadline: Deadline,
     /// Whether it stands in the reactor's list of connections to go on with.
     pub(crate) listed: bool,
@@ -116,7 +117,7 @@ impl Connection {
             listener,
             peer,
             input: Buffer::default(),
-            out: Outbox::default(),
+            out: Outgoing::default(),
             deadline,
             listed: false,
             state: State::Idle,
@@ -179,7 +180,13 @@ impl Connection {
     pub(crate) fn late(&mut self, py: Python<'_>, key: usize, tools: &mut Tools) -> Verdict {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Head | State::Body { .. } => {
-                reply::error_page(408, "The request did not arrive in time.", false, &tools.clock.date, self.out.end());
+                reply::error_page(
+                    408,
+                    "The request did not arrive in time.",
+                    false,
+                    &tools.clock.date,
+                    self.out.memory.end(),
+                );
                 self.input = Buffer::default();
                 self.state = State::Flushing(Then::End);
                 self.advance(py, key, tools)
@@ -266,8 +273,8 @@ impl Connection {
             Body::Chunked => Arriving::chunked(tools.limits.body),
         };
         if head.expect_continue && head.version == Version::Http11 && behind == 0 {
-            self.out.end().extend_from_slice(reply::CONTINUE);
-            if self.socket.flush(&mut self.out).is_err() {
+            self.out.memory.end().extend_from_slice(reply::CONTINUE);
+            if self.out.flush(&mut self.socket).is_err() {
                 return Step::Close;
             }
         }
@@ -315,6 +322,8 @@ impl Connection {
             Turn::Done(ending) => {
                 tools.turn = TurnToRun::Free;
                 tools.board.count_request();
+                // The memory that a slow client would hold; where the disk won't take it, memory has to.
+                let _ = self.out.has_room(tools.upload_folder.as_deref());
                 Step::Go(State::Flushing(match ending {
                     Ending::KeepAlive => Then::NextRequest,
                     Ending::Close => Then::End,
@@ -326,14 +335,13 @@ impl Connection {
     }
 
     fn go_on_replying(&mut self, py: Python<'_>, exchange: Exchange, key: usize, tools: &mut Tools) -> Step {
-        let before = self.out.waiting().len();
-        if self.socket.flush(&mut self.out).is_err() {
+        let before = self.out.waiting();
+        if self.out.flush(&mut self.socket).is_err() {
             self.abandon(py, exchange, key, tools);
             return Step::Close;
         }
-        let waiting = self.out.waiting().len();
-        if waiting > HIGH_WATER {
-            if waiting < before || self.deadline.at == NEVER {
+        if !self.out.has_room(tools.upload_folder.as_deref()) {
+            if self.out.waiting() < before || self.deadline.at == NEVER {
                 self.deadline.at = tools.clock.now + WRITE_TIME;
             }
             return Step::Rest(State::Replying(exchange), Verdict::Wait);
@@ -341,7 +349,7 @@ impl Connection {
         self.deadline.at = NEVER;
         match self.resume(py, exchange, tools) {
             Turn::More(exchange) => {
-                if self.socket.flush(&mut self.out).is_err() {
+                if self.out.flush(&mut self.socket).is_err() {
                     self.abandon(py, exchange, key, tools);
                     return Step::Close;
                 }
@@ -360,12 +368,12 @@ impl Connection {
     }
 
     fn flush(&mut self, then: Then, tools: &mut Tools) -> Step {
-        let before = self.out.waiting().len();
-        if self.socket.flush(&mut self.out).is_err() {
+        let before = self.out.waiting();
+        if self.out.flush(&mut self.socket).is_err() {
             return Step::Close;
         }
         if !self.out.is_empty() {
-            if self.out.waiting().len() < before || self.deadline.at == NEVER {
+            if self.out.waiting() < before || self.deadline.at == NEVER {
                 self.deadline.at = tools.clock.now + WRITE_TIME;
             }
             return Step::Rest(State::Flushing(then), Verdict::Wait);
@@ -416,7 +424,7 @@ impl Connection {
 
     /// Answers in the application's place, and ends the connection: what else it holds can't be told apart any more.
     pub(crate) fn answer(&mut self, status: u16, explanation: &str, tools: &mut Tools) -> Step {
-        reply::error_page(status, explanation, false, &tools.clock.date, self.out.end());
+        reply::error_page(status, explanation, false, &tools.clock.date, self.out.memory.end());
         self.client_closes = false;
         Step::Go(State::Flushing(Then::End))
     }

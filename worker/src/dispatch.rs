@@ -10,11 +10,8 @@ use tapster_python::{Exchange, Python, Request, RequestBody, Turn, Wire};
 
 use crate::body::Store;
 use crate::connection::{Connection, Step, WRITE_TIME};
-use crate::socket::ReplySink;
+use crate::outgoing::ReplySink;
 use crate::tools::Tools;
-
-/// Above this many bytes that a client has not taken, its reply is not continued.
-pub(crate) const HIGH_WATER: usize = 1024 * 1024;
 
 /// A request's body, wherever it is.
 #[derive(Debug)]
@@ -53,8 +50,13 @@ impl Connection {
             body,
         };
         let stays = tools.keep_alive > 0 && !tools.retiring;
-        let mut sink = ReplySink { socket: &mut self.socket, patience: Duration::from_millis(WRITE_TIME) };
-        let mut wire = Wire { out: &mut self.out, sink: &mut sink };
+        let mut sink = ReplySink {
+            socket: &mut self.socket,
+            disk: &mut self.out.disk,
+            folder: tools.upload_folder.as_deref(),
+            patience: Duration::from_millis(WRITE_TIME),
+        };
+        let mut wire = Wire { out: &mut self.out.memory, sink: &mut sink };
         let turn = tools.caller.call(py, request, stays, tools.clock.date, &mut wire);
         self.input.used(used);
         self.after(turn, key, tools)
@@ -63,7 +65,12 @@ impl Connection {
     /// Asks the application for more of its reply.
     pub(crate) fn resume(&mut self, py: Python<'_>, exchange: Exchange, tools: &mut Tools) -> Turn {
         tools.board.busy(tapster_sys::stamp::monotonic());
-        let mut sink = ReplySink { socket: &mut self.socket, patience: Duration::from_millis(WRITE_TIME) };
-        tools.caller.resume(py, exchange, &mut Wire { out: &mut self.out, sink: &mut sink })
+        let mut sink = ReplySink {
+            socket: &mut self.socket,
+            disk: &mut self.out.disk,
+            folder: tools.upload_folder.as_deref(),
+            patience: Duration::from_millis(WRITE_TIME),
+        };
+        tools.caller.resume(py, exchange, &mut Wire { out: &mut self.out.memory, sink: &mut sink })
     }
 }

@@ -17,6 +17,7 @@ mod buffer;
 mod connection;
 mod deadlines;
 mod dispatch;
+mod outgoing;
 mod socket;
 mod tools;
 

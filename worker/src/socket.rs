@@ -1,4 +1,4 @@
-//! A client's socket, TCP or Unix, and the two ways of writing to it: what it takes at once, and waiting until it takes more.
+//! A client's socket, TCP or Unix.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
@@ -10,11 +10,7 @@ use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
-use tapster_python::Sink;
 use tapster_wire::Outbox;
-
-/// An application that pushes with `write()` goes on when no more than this many bytes wait.
-const LOW_WATER: usize = 256 * 1024;
 
 /// A connected socket, non-blocking.
 #[derive(Debug)]
@@ -37,6 +33,19 @@ impl Socket {
             }
         }
         Ok(())
+    }
+
+    /// Waits until the client takes something, for at most `patience`.
+    pub(crate) fn wait_until_writable(&self, patience: Duration) -> io::Result<()> {
+        let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+        loop {
+            match poll(&mut [PollFd::new(self.as_fd(), PollFlags::POLLOUT)], patience) {
+                Ok(0) => return Err(ErrorKind::TimedOut.into()),
+                Ok(_) => return Ok(()),
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Ends our direction, so that the client sees the end while what it still sends can be read.
@@ -115,47 +124,5 @@ impl Source for Socket {
             Self::Tcp(stream) => stream.deregister(registry),
             Self::Unix(stream) => stream.deregister(registry),
         }
-    }
-}
-
-/// The socket as the application's reply sees it.
-pub(crate) struct ReplySink<'a> {
-    pub(crate) socket: &'a mut Socket,
-    /// How long a client may take nothing.
-    pub(crate) patience: Duration,
-}
-
-impl Sink for ReplySink<'_> {
-    fn send(&mut self, out: &mut Outbox, more: &[u8]) -> io::Result<()> {
-        let mut rest = more;
-        while !(out.is_empty() && rest.is_empty()) {
-            match self.socket.write_vectored(&[IoSlice::new(out.waiting()), IoSlice::new(rest)]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    let from_out = count.min(out.waiting().len());
-                    out.took(from_out);
-                    rest = &rest[count - from_out..];
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        out.end().extend_from_slice(rest);
-        Ok(())
-    }
-
-    fn wait_for_room(&mut self, out: &mut Outbox) -> io::Result<()> {
-        let patience = PollTimeout::try_from(self.patience).unwrap_or(PollTimeout::MAX);
-        while out.waiting().len() > LOW_WATER {
-            let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLOUT)];
-            match poll(&mut fds, patience) {
-                Ok(0) => return Err(ErrorKind::TimedOut.into()),
-                Ok(_) => self.socket.flush(out)?,
-                Err(nix::errno::Errno::EINTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
     }
 }

@@ -20,12 +20,12 @@ pub trait Sink {
     /// Where the client is gone.
     fn send(&mut self, out: &mut Outbox, more: &[u8]) -> io::Result<()>;
 
-    /// Waits until the client has taken so much of `out` that an application may go on writing. Called without the
-    /// interpreter's lock.
+    /// Makes room in `out`, or waits for it, so that an application may go on writing. Called without the interpreter's
+    /// lock.
     ///
     /// # Errors
     /// Where the client is gone or takes nothing for too long.
-    fn wait_for_room(&mut self, out: &mut Outbox) -> io::Result<()>;
+    fn make_room(&mut self, out: &mut Outbox) -> io::Result<()>;
 }
 
 /// How far a reply has come.

@@ -215,8 +215,8 @@ unsafe extern "C" fn write(capsule: *mut ffi::PyObject, data: *mut ffi::PyObject
     }
 }
 
-/// Above this many bytes that a client has not taken, an application that pushes waits.
-pub(crate) const HIGH_WATER: usize = 1024 * 1024;
+/// Above this many bytes that a client has not taken, an application that pushes needs room made for it.
+const HIGH_WATER: usize = 1024 * 1024;
 
 /// Holds an application back that pushes faster than its client takes, with other Python threads running on.
 ///
@@ -232,7 +232,7 @@ unsafe fn wait_for_room(response: &mut Response) {
     // SAFETY: attached by the caller's promise, and again before returning; the sink is alive while it is set.
     let waited = unsafe {
         let state = ffi::PyEval_SaveThread();
-        let waited = sink.as_mut().wait_for_room(&mut out);
+        let waited = sink.as_mut().make_room(&mut out);
         ffi::PyEval_RestoreThread(state);
         waited
     };

@@ -1,0 +1,164 @@
+//! What a client has yet to take of a reply: in memory, and before that on disk.
+//!
+//! A client that takes a large reply slowly would otherwise hold the application, which has more to give. So above a mark in
+//! memory the reply goes on in a temporary file that has no name, and the application with its next block.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::sendfile::sendfile64;
+use tapster_python::Sink;
+use tapster_wire::Outbox;
+
+use crate::socket::Socket;
+
+/// Above this many bytes in memory, a reply goes to disk.
+const HIGH_WATER: usize = 1024 * 1024;
+/// With this many bytes of one reply on disk, its application waits for the client.
+const MOST_ON_DISK: u64 = 1024 * 1024 * 1024;
+
+/// A reply's bytes, in the order that they are sent: those on disk, then those in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    pub(crate) memory: Outbox,
+    pub(crate) disk: Option<Spool>,
+}
+
+/// Bytes in a file without a name.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    file: File,
+    sent: u64,
+    end: u64,
+}
+
+impl Outgoing {
+    /// Sends what the socket takes.
+    #[inline]
+    pub(crate) fn flush(&mut self, socket: &mut Socket) -> io::Result<()> {
+        if let Some(spool) = &mut self.disk {
+            if !spool.send(socket)? {
+                return Ok(());
+            }
+            self.disk = None;
+        }
+        socket.flush(&mut self.memory)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.disk.is_none() && self.memory.is_empty()
+    }
+
+    /// How many bytes are waiting.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.memory.waiting().len() as u64 + self.disk.as_ref().map_or(0, |spool| spool.end - spool.sent)
+    }
+
+    /// Whether the application may go on: what is too much for memory has gone to disk, and the disk is not full.
+    #[inline]
+    pub(crate) fn has_room(&mut self, folder: Option<&Path>) -> bool {
+        make_room(&mut self.memory, &mut self.disk, folder)
+    }
+}
+
+fn make_room(memory: &mut Outbox, disk: &mut Option<Spool>, folder: Option<&Path>) -> bool {
+    memory.waiting().len() <= HIGH_WATER || spool(memory, disk, folder)
+}
+
+#[cold]
+fn spool(memory: &mut Outbox, disk: &mut Option<Spool>, folder: Option<&Path>) -> bool {
+    if disk.as_ref().is_some_and(|spool| spool.end - spool.sent > MOST_ON_DISK) {
+        return false;
+    }
+    let spooled = match disk {
+        Some(spool) => spool.append(memory.waiting()),
+        None => Spool::new(folder).and_then(|spool| disk.insert(spool).append(memory.waiting())),
+    };
+    match spooled {
+        Ok(()) => memory.clear(),
+        // A full disk costs no reply: this one goes at its client's pace.
+        Err(error) => log::warn!("can't keep a reply in a temporary file: {error} (see tmp_upload_dir)"),
+    }
+    if disk.as_ref().is_some_and(|spool| spool.end == 0) {
+        *disk = None;
+    }
+    memory.is_empty()
+}
+
+impl Spool {
+    fn new(folder: Option<&Path>) -> io::Result<Self> {
+        let file = match folder {
+            Some(folder) => tempfile::tempfile_in(folder)?,
+            None => tempfile::tempfile()?,
+        };
+        Ok(Self { file, sent: 0, end: 0 })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // What a failed write leaves behind the end is written over.
+        self.file.write_all_at(bytes, self.end)?;
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Sends what the socket takes; tells whether that was all.
+    fn send(&mut self, socket: &Socket) -> io::Result<bool> {
+        while self.sent < self.end {
+            let mut offset = self.sent.cast_signed();
+            let count = usize::try_from(self.end - self.sent).unwrap_or(usize::MAX).min(1 << 20);
+            match sendfile64(socket, &self.file, Some(&mut offset), count) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(sent) => self.sent += sent as u64,
+                Err(nix::errno::Errno::EAGAIN) => return Ok(false),
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A connection as the application's reply sees it.
+pub(crate) struct ReplySink<'a> {
+    pub(crate) socket: &'a mut Socket,
+    pub(crate) disk: &'a mut Option<Spool>,
+    pub(crate) folder: Option<&'a Path>,
+    /// How long a client may take nothing.
+    pub(crate) patience: Duration,
+}
+
+impl Sink for ReplySink<'_> {
+    fn send(&mut self, out: &mut Outbox, more: &[u8]) -> io::Result<()> {
+        let mut rest = more;
+        // Nothing overtakes what is on disk.
+        while self.disk.is_none() && !(out.is_empty() && rest.is_empty()) {
+            match self.socket.write_vectored(&[IoSlice::new(out.waiting()), IoSlice::new(rest)]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    let from_out = count.min(out.waiting().len());
+                    out.took(from_out);
+                    rest = &rest[count - from_out..];
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        out.end().extend_from_slice(rest);
+        Ok(())
+    }
+
+    fn make_room(&mut self, out: &mut Outbox) -> io::Result<()> {
+        while !make_room(out, self.disk, self.folder) {
+            self.socket.wait_until_writable(self.patience)?;
+            let mut outgoing = Outgoing { memory: std::mem::take(out), disk: self.disk.take() };
+            let flushed = outgoing.flush(self.socket);
+            (*out, *self.disk) = (outgoing.memory, outgoing.disk);
+            flushed?;
+        }
+        Ok(())
+    }
+}
