@@ -75,7 +75,7 @@ def test_hup_with_broken_app_keeps_old_workers_and_says_why(serve, tmp_path, sou
     server.wait_log(error)
     expect_unchanged(server, before)
     if "Error" in error:
-        assert "Traceback (most recent call last)" in server.log()[said:]
+        assert 'deployed.py", line 1' in server.log()[said:], "the place in the code"
     deploy(tmp_path, 2)
     server.reload()
     assert server.get().text == "2"
@@ -170,6 +170,9 @@ def test_hup_changes_the_address(serve, tmp_path):
             request(("127.0.0.1", ports[0]), "GET", "/", timeout=1)
         except ConnectionRefusedError:
             return True
+        except OSError:
+            return False  # taken in by the kernel just before the listener was closed
+        return False
 
     wait_until(refused, what="the old address is closed")
 

@@ -82,17 +82,40 @@ def test_start_of_a_broken_application_fails_with_its_traceback_in_the_journal_a
     assert unit.ask() == "repaired"
 
 
-def test_wrong_setting_fails_the_unit_without_retries(unit):
+def test_start_with_a_wrong_setting_fails_and_the_repaired_file_brings_the_site_up(unit):
     settings = unit.deployment.folder / "tapster.toml"
     good = settings.read_text()
     try:
         unit.deployment.write("tapster.toml", good + "worker = 3\n")
         assert unit.systemctl("start", check=False).returncode != 0
+        unit.wait_for_journal("did you mean `workers`?")
+    finally:
+        unit.deployment.write("tapster.toml", good)
+    wait_until(lambda: unit.property("ActiveState") == "active", 30, "the site to come up by itself", 0.1)
+    assert unit.ask() == "one"
+
+
+def test_wrong_command_line_fails_the_unit_without_retries(unit):
+    with unit.drop_in("[Service]\nExecStart=\nExecStart=/usr/local/bin/tapster --no-such-option\n"):
+        assert unit.systemctl("start", check=False).returncode != 0
         assert unit.property("ActiveState") == "failed"
         assert unit.property("ExecMainStatus") == "2"
         assert unit.property("NRestarts") == "0"
+
+
+def test_reload_with_a_wrong_setting_keeps_serving_and_is_logged(unit):
+    settings = unit.deployment.folder / "tapster.toml"
+    good = settings.read_text()
+    unit.systemctl("start")
+    try:
+        unit.deployment.write("tapster.toml", good + "worker = 3\n")
+        unit.deployment.roll_out("not to be seen")
+        unit.systemctl("reload")
+        unit.wait_for_journal("did you mean `workers`?")
     finally:
         unit.deployment.write("tapster.toml", good)
+    assert unit.ask() == "one"
+    assert unit.property("ActiveState") == "active"
 
 
 def test_reload_serves_new_code_under_the_same_arbiter(unit):

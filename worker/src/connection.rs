@@ -27,6 +27,9 @@ const BODY_TIME: Millis = 30_000;
 pub(crate) const WRITE_TIME: Millis = 60_000;
 /// For a client to see our end of the connection and end its own.
 const LINGER_TIME: Millis = 2_000;
+/// For a request to arrive on an idle connection of a worker that is about to end. Closing at once would lose one that is
+/// on its way.
+const LAST_CALL: Millis = 2_000;
 /// Reads of one body in one go, so that a fast client does not keep the others waiting.
 const READS_AT_ONCE: usize = 16;
 
@@ -200,10 +203,11 @@ impl Connection {
         }
     }
 
-    /// The worker is about to end: an idle connection gets no more than `until`.
-    pub(crate) fn hurry(&mut self, until: Millis) {
-        if matches!(self.state, State::Idle) {
-            self.deadline.at = self.deadline.at.min(until);
+    /// The worker is about to end: a connection that has not sent a request gets no more than a moment, for one that may
+    /// be on its way.
+    pub(crate) fn hurry(&mut self, now: Millis) {
+        if matches!(self.state, State::Idle | State::Head) {
+            self.deadline.at = self.deadline.at.min(now + LAST_CALL);
         }
     }
 
@@ -380,7 +384,8 @@ impl Connection {
         }
         match then {
             Then::NextRequest => {
-                self.deadline.at = tools.clock.now + tools.keep_alive;
+                let idle = if tools.retiring { LAST_CALL.min(tools.keep_alive) } else { tools.keep_alive };
+                self.deadline.at = tools.clock.now + idle;
                 match (self.input.is_empty(), self.readable) {
                     (false, _) => Step::Rest(State::Idle, Verdict::Again),
                     (true, true) => Step::Go(State::Idle),

@@ -354,9 +354,8 @@ impl Reactor {
             log::error!("can't stop listening: {error}");
         }
         self.listeners.close();
-        let until = now + self.tools.keep_alive;
         for (key, connection) in &mut self.connections {
-            connection.hurry(until);
+            connection.hurry(now);
             self.deadlines.watch(key, &mut connection.deadline);
         }
     }

@@ -136,7 +136,8 @@ fn receive<T>(socket: BorrowedFd<'_>, decode: impl Fn(&[u8]) -> Option<T>) -> Re
             Err(error) if error.raw_os_error() == Some(nix::libc::EMSGSIZE) => {
                 Err(ReceiveError::Gossip("a message over the limit".into()))
             }
-            // ECONNRESET: the peer died with messages of ours unread.
+            // The peer ended with messages of ours unread. The kernel says so once, before what the peer had sent.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => continue,
             Err(_) => Err(ReceiveError::Closed),
         };
     }
@@ -162,6 +163,16 @@ mod tests {
         assert_eq!(order, Order::Fork { slot: 5 });
         nix::unistd::write(&fds[0], b"!").unwrap();
         assert_eq!(nix::unistd::read(&kept, &mut [0; 8]).unwrap(), 1);
+    }
+
+    #[test]
+    fn the_last_words_of_one_that_has_not_listened_arrive() {
+        let (arbiter, child) = pair().unwrap();
+        arbiter.send(&Order::Quit, &[]).unwrap();
+        child.send(&Report::WorkerReady).unwrap();
+        drop(child);
+        assert!(matches!(arbiter.receive(), Ok(Report::WorkerReady)));
+        assert!(matches!(arbiter.receive(), Err(ReceiveError::Closed)));
     }
 
     #[test]

@@ -5,19 +5,22 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use env_logger::{Builder, Target};
 use log::LevelFilter;
 
-/// Opens the log: `file`, or the standard error stream. A second call in a process changes only the level.
+/// The file that is logged to; `None` is the standard error stream.
+static FILE: Mutex<Option<File>> = Mutex::new(None);
+
+/// Opens the log: `file`, or the standard error stream. A further call in a process closes what was open before.
 ///
 /// # Errors
-/// Where the file can't be opened for appending.
+/// Where the file can't be opened for appending; nothing has changed then.
 pub fn start(level: LevelFilter, file: Option<&Path>) -> io::Result<()> {
-    let target = match file {
-        Some(path) => Target::Pipe(Box::new(open(path)?)),
-        None => Target::Stderr,
-    };
+    let file = file.map(open).transpose()?;
+    *FILE.lock().unwrap_or_else(PoisonError::into_inner) = file;
+    let target = Target::Pipe(Box::new(Log));
     let started = Builder::new().filter_level(LevelFilter::Trace).target(target).format(line).try_init();
     // An error here means that this process logs already.
     drop(started);
@@ -41,4 +44,20 @@ fn line(buffer: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io
         level => level.as_str(),
     };
     writeln!(buffer, "[{}] [{}] [{level}] {}", tapster_sys::stamp::local(), std::process::id(), record.args())
+}
+
+/// Passes each line on to what is open at the time.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match FILE.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            Some(file) => file.write(bytes),
+            None => io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -1,6 +1,7 @@
 """The unit `tapster.service` inside a machine: installed as deploy/README.md says, and asked about its state."""
 
 import shlex
+from contextlib import contextmanager
 
 from harness import ROOT, TAPSTER, request, wait_until
 
@@ -37,6 +38,20 @@ class Unit:
         """Writes /etc/default/tapster."""
         lines = "\n".join(f"{name}={value}" for name, value in environment.items())
         self.machine.shell(f"printf '%s\\n' {shlex.quote(lines)} > /etc/default/tapster")
+
+    @contextmanager
+    def drop_in(self, text):
+        """Changes the unit for the length of a `with` block, as `systemctl edit --runtime` does."""
+        folder = "/run/systemd/system/tapster.service.d"
+        self.machine.shell(f"""
+            mkdir -p {folder}
+            printf '%s' {shlex.quote(text)} > {folder}/test.conf
+            systemctl daemon-reload
+        """)
+        try:
+            yield
+        finally:
+            self.machine.shell(f"rm {folder}/test.conf; systemctl daemon-reload")
 
     def systemctl(self, *words, check=True):
         """`systemctl WORDS tapster`."""

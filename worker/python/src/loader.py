@@ -131,8 +131,10 @@ def _failed(what, error):
     frames = error.__traceback__
     while frames is not None and _is_ours(frames):
         frames = frames.tb_next
-    # None is left of a SyntaxError's frames, which says itself where it is.
     text = "".join(traceback.format_exception(type(error), error, frames)).rstrip()
+    if frames is None:
+        # A SyntaxError: it has no frames of its own, and says itself where it is.
+        text = f"Traceback (most recent call last):\n{text}"
     return Refused(IMPORT, f"{what}:\n{text}")
 
 
