@@ -1,0 +1,92 @@
+//! What the arbiter can do: all that `decide` ever asks of the world.
+//!
+//! Plain values; `perform` maps each to the mechanism that carries it out, and tests read them. Nothing here acts.
+
+use log::Level;
+use nix::sys::signal::Signal;
+use tapster_ipc::{ExitCode, Order};
+
+use crate::event::Event;
+use crate::fleet::Child;
+
+/// One thing to do. Actions are carried out in their order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Write a line to the log.
+    Log(Level, String),
+    /// Start the template of a generation. Answered by [`Event::Spawned`] or [`Event::SpawnFailed`], before anything else.
+    SpawnTemplate {
+        /// Whose.
+        generation: u64,
+    },
+    /// Have a template fork a worker: clear its slot, make its channel, send the order.
+    Fork {
+        /// Whose template.
+        generation: u64,
+        /// The worker's place.
+        slot: u32,
+    },
+    /// Hear what a worker says, which has waited in its channel until its pid was known.
+    Attend {
+        /// The worker's place.
+        slot: u32,
+    },
+    /// Hand this event in again, behind what the actions before it have brought.
+    Replay(Event),
+    /// Send an order.
+    Tell {
+        /// To whom.
+        child: Child,
+        /// Which.
+        order: Order,
+    },
+    /// Send a signal to a process that has not been reaped.
+    Kill {
+        /// Its pid.
+        pid: i32,
+        /// Which signal.
+        signal: Signal,
+    },
+    /// Close the arbiter's end of a channel.
+    Discard {
+        /// Whose.
+        child: Child,
+    },
+    /// Read the settings anew and bind what they name. Answered by [`Event::SettingsLoaded`] or
+    /// [`Event::SettingsRefused`], before anything else.
+    LoadSettings,
+    /// The settings just loaded are this generation's.
+    Adopt {
+        /// Whose they are now.
+        generation: u64,
+    },
+    /// This generation serves: what its settings say of the arbiter itself holds from now on.
+    Follow {
+        /// Whose settings.
+        generation: u64,
+    },
+    /// No process of this generation is left: drop its settings, and the listeners that no other generation names.
+    Forget {
+        /// Which.
+        generation: u64,
+    },
+    /// Close all of the arbiter's listeners.
+    CloseListeners,
+    /// Tell the service manager.
+    Notify(Notice),
+    /// End the arbiter.
+    Exit(ExitCode),
+}
+
+/// What a service manager is told (sd_notify(3)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The server serves, or serves again what it should after a reload.
+    Ready,
+    /// A reload has begun.
+    Reloading,
+    /// The server is about to end.
+    Stopping,
+    /// One line for `systemctl status`.
+    Status(String),
+}

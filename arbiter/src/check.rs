@@ -1,0 +1,76 @@
+//! `--check-config`: starts a template that imports the application and says whether that went well. Serves nothing.
+//!
+//! Binds no address and takes over no signal: one that comes ends this process, and the kernel then ends the template.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tapster_config::Settings;
+use tapster_ipc::{Channel, ExitCode, ReceiveError, Report, Scoreboard};
+use tapster_sys::{stamp, wait};
+
+use crate::event::End;
+use crate::load::{self, limits};
+use crate::spawn::{Recipe, template};
+
+/// Checks, prints what came out, and returns the status to exit with.
+#[must_use]
+pub fn check(settings: &Settings) -> ExitCode {
+    match load::start_log(settings).map_err(|reason| (ExitCode::Failed, reason)).and_then(|()| import(settings)) {
+        Ok(()) => {
+            println!("The settings and the application are fine.");
+            ExitCode::Stopped
+        }
+        Err((exit, reason)) => {
+            eprintln!("tapster: {}", reason.trim_end());
+            exit
+        }
+    }
+}
+
+fn import(settings: &Settings) -> Result<(), (ExitCode, String)> {
+    let failed = |error: std::io::Error| (ExitCode::Failed, format!("the template can't be started: {error}"));
+    let scoreboard = Scoreboard::create().map_err(failed)?;
+    let recipe = Recipe { generation: 1, settings, listeners: &[], scoreboard: &scoreboard, check: true };
+    let (_pid, channel) = template(&recipe).map_err(failed)?;
+    let deadline = limits(settings).boot.map(|boot| stamp::monotonic().saturating_add(boot));
+    loop {
+        match channel.receive() {
+            Ok(Report::TemplateReady { .. }) => return Ok(()),
+            Ok(Report::BootFailed { exit, report }) => return Err((exit, report)),
+            Ok(_) | Err(ReceiveError::Gossip(_)) => {}
+            Err(ReceiveError::Closed) => return Err((ExitCode::AppImport, last_words())),
+            Err(ReceiveError::Empty) => await_message(&channel, deadline)?,
+        }
+    }
+}
+
+fn await_message(channel: &Channel, deadline: Option<Duration>) -> Result<(), (ExitCode, String)> {
+    let timeout = match deadline.map(|deadline| deadline.saturating_sub(stamp::monotonic())) {
+        None => PollTimeout::NONE,
+        Some(left) => PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX),
+    };
+    match poll(&mut [PollFd::new(channel.as_fd(), PollFlags::POLLIN)], timeout) {
+        Ok(0) => Err((ExitCode::AppImport, "the application was not imported within boot_timeout".into())),
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err((ExitCode::Failed, format!("can't wait for the template: {errno}"))),
+    }
+}
+
+/// How the template ended, which has closed its channel without a word.
+fn last_words() -> String {
+    let until = stamp::monotonic() + Duration::from_secs(2);
+    while stamp::monotonic() < until {
+        if let Ok(Some((_, ended))) = wait::reap() {
+            let end = match ended {
+                wait::Ended::Status(status) => End::Status(status),
+                wait::Ended::Signal(signal) => End::Killed { signal, out_of_memory: false },
+            };
+            return format!("the process that imports the application ended: {}", end.unasked());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    "the process that imports the application has closed its channel".into()
+}

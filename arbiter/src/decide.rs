@@ -1,0 +1,39 @@
+//! What to do about an event: one function, without I/O and without a clock, so that every case is a line in a table test.
+//!
+//! An event edits what is wanted or what is known of the fleet (`signals`, `reports`, `deaths`); then whatever is late is
+//! ended (`deadlines`), and `converge` makes the fleet follow what is wanted. Called by `run`, for each event in turn.
+
+mod converge;
+mod deadlines;
+mod deaths;
+mod failures;
+mod reports;
+mod signals;
+mod turn;
+
+use std::time::Duration;
+
+use crate::action::Action;
+use crate::event::Event;
+use crate::fleet::Fleet;
+use turn::Turn;
+
+/// Takes `event`, which happened at `now`, into the fleet, and returns what is to be done, in order.
+pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
+    let mut turn = Turn::new(fleet, now);
+    match event {
+        Event::Signal { signal, sender } => turn.signal(signal, sender.as_ref()),
+        Event::Spawned { generation, pid } => turn.spawned(generation, pid),
+        Event::SpawnFailed { generation, reason } => turn.spawn_failed(generation, &reason),
+        Event::Report { from, report } => turn.report(from, report),
+        Event::Gossip { from, what } => turn.gossip(from, &what),
+        Event::Closed { from } => turn.closed(from),
+        Event::Exited { pid, end } => turn.exited(pid, end),
+        Event::SettingsLoaded { limits } => turn.settings_loaded(limits),
+        Event::SettingsRefused { reason } => turn.settings_refused(&reason),
+        Event::Tick { busy } => turn.tick(&busy),
+    }
+    turn.expire();
+    turn.converge();
+    turn.actions
+}

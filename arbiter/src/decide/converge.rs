@@ -1,0 +1,186 @@
+//! Makes the fleet follow what is wanted: starts what is missing, ends what is too much, forgets what is over.
+//!
+//! Runs at the end of every decision and looks only at the fleet, so that it does not matter which event brought it about.
+
+use std::time::Duration;
+
+use log::Level;
+use tapster_ipc::Order;
+use tapster_ipc::scoreboard::MOST_SLOTS;
+
+use super::signals::{TEMPLATE_END, retire};
+use super::turn::Turn;
+use crate::action::{Action, Notice};
+use crate::fleet::{Child, Phase, Seat, Template, Worker};
+use crate::process::{Life, Why};
+
+/// How long a template may take to fork.
+const FORK_ANSWER: Duration = Duration::from_secs(10);
+/// The most forks that a template is ordered at once: more orders would not fit into its channel.
+const MOST_FORKS: usize = 16;
+
+impl Turn<'_> {
+    pub(super) fn converge(&mut self) {
+        if let Phase::Stopping { exit, .. } = self.fleet.phase {
+            self.tell_status();
+            if self.fleet.is_empty() {
+                self.act(Action::Exit(exit));
+            }
+            return;
+        }
+        let (target, proven) = (self.fleet.target, self.fleet.proven());
+        for number in self.fleet.generations.keys().copied().collect::<Vec<_>>() {
+            if number == target || Some(number) == proven {
+                self.keep(number);
+            } else {
+                self.dismiss(number);
+            }
+        }
+        if let Some(proven) = proven {
+            self.retire_surplus(proven);
+        }
+        self.forget_empty();
+        self.tell_status();
+    }
+
+    /// Starts what a wanted generation lacks.
+    fn keep(&mut self, number: u64) {
+        let wanted = self.wanted(number);
+        let Some(generation) = self.fleet.generations.get_mut(&number) else { return };
+        if matches!(generation.template, Template::Absent { until } if until <= self.now) {
+            let deadline = generation.limits.boot.map(|boot| self.now.saturating_add(boot));
+            generation.template = Template::Spawning { deadline };
+            return self.act(Action::SpawnTemplate { generation: number });
+        }
+        if !generation.template.is_ready() || generation.may_start() > self.now {
+            return;
+        }
+        let ready_by = generation.limits.boot.map(|boot| self.now.saturating_add(boot));
+        let is_doubtful = generation.boots.failures() > 0;
+        let starting = self.fleet.slots_of(number, Worker::is_starting).len();
+        let forking = self.fleet.slots_of(number, Worker::is_forking).len();
+        let serving = self.fleet.slots_of(number, Worker::is_ready).len();
+        let mut missing = wanted.saturating_sub(starting + serving).min(MOST_FORKS.saturating_sub(forking));
+        if is_doubtful {
+            // One tries whether it works again, before all do.
+            missing = missing.min(1_usize.saturating_sub(starting));
+        }
+        for _ in 0..missing {
+            let Some(slot) = (0..MOST_SLOTS).find(|slot| !self.fleet.workers.contains_key(slot)) else { return };
+            let deadline = self.now.saturating_add(FORK_ANSWER);
+            self.fleet.workers.insert(slot, Worker { generation: number, seat: Seat::Forking { deadline, ready_by } });
+            self.act(Action::Fork { generation: number, slot });
+        }
+    }
+
+    /// How many workers a wanted generation is to have.
+    fn wanted(&self, number: u64) -> usize {
+        let Some(generation) = self.fleet.generations.get(&number) else { return 0 };
+        let all = usize::try_from(generation.limits.workers).unwrap_or(usize::MAX);
+        match self.fleet.proven() {
+            // The canary: until it is ready, no other worker of its generation is started.
+            Some(proven) if number != proven => 1,
+            // What serves keeps its strength through a reload, but does not itself go on replacing what is older.
+            Some(_) if self.fleet.is_reloading() => all.saturating_sub(self.older(number).len()),
+            Some(_) | None => all,
+        }
+    }
+
+    /// Ends what is not wanted and does not serve. Workers that serve leave by [`Turn::retire_surplus`].
+    fn dismiss(&mut self, number: u64) {
+        let is_booting = |worker: &Worker| worker.is_starting() && !worker.is_forking();
+        for slot in self.fleet.slots_of(number, is_booting) {
+            self.kill(Child::Worker(slot), Why::NotNeeded);
+        }
+        let is_forking = !self.fleet.slots_of(number, Worker::is_forking).is_empty();
+        let Some(generation) = self.fleet.generations.get_mut(&number) else { return };
+        match &generation.template {
+            Template::Absent { .. } => generation.template = Template::Gone,
+            Template::Running(process) => match process.life {
+                Life::Booting { .. } => {
+                    self.kill(Child::Template(number), Why::NotNeeded);
+                }
+                Life::Ready { .. } if !is_forking => {
+                    self.end(Child::Template(number), TEMPLATE_END, Order::Quit, Why::NotNeeded);
+                }
+                Life::Ready { .. } | Life::Ending { .. } | Life::Killed { .. } => {}
+            },
+            Template::Spawning { .. } | Template::Gone => {}
+        }
+    }
+
+    /// Retires whatever serves beyond the number wanted: the oldest first, and never so many that fewer would serve.
+    fn retire_surplus(&mut self, proven: u64) {
+        let Some(generation) = self.fleet.generations.get(&proven) else { return };
+        let wanted = usize::try_from(generation.limits.workers).unwrap_or(usize::MAX);
+        let older = self.older(proven);
+        let own = self.by_age(proven);
+        let surplus = (older.len() + own.len()).saturating_sub(wanted);
+        for &slot in older.iter().take(surplus) {
+            self.retire(slot, Why::Replaced);
+        }
+        let booting = self.fleet.slots_of(proven, |worker| worker.is_starting() && !worker.is_forking());
+        let forking = self.fleet.slots_of(proven, Worker::is_forking).len();
+        let mut excess = (own.len() + booting.len() + forking).saturating_sub(wanted);
+        for &slot in booting.iter().take(excess) {
+            self.kill(Child::Worker(slot), Why::Surplus);
+        }
+        excess = excess.saturating_sub(booting.len()).min(own.len().saturating_sub(wanted));
+        for &slot in own.iter().take(excess) {
+            self.retire(slot, Why::Surplus);
+        }
+    }
+
+    fn retire(&mut self, slot: u32, why: Why) {
+        let within = self.graceful_timeout();
+        self.say(Level::Info, Child::Worker(slot), "retires", &why.to_string());
+        self.end(Child::Worker(slot), within, retire(within, false), why);
+    }
+
+    /// The slots of the workers that serve, of generations before `number`, oldest first.
+    fn older(&self, number: u64) -> Vec<u32> {
+        self.fleet.generations.range(..number).flat_map(|(&older, _)| self.by_age(older)).collect()
+    }
+
+    /// The slots of the generation's workers that serve, oldest first.
+    fn by_age(&self, number: u64) -> Vec<u32> {
+        let mut slots = self.fleet.slots_of(number, Worker::is_ready);
+        slots.sort_by_key(|slot| match self.fleet.process(Child::Worker(*slot)).map(|process| &process.life) {
+            Some(Life::Ready { since }) => *since,
+            _ => Duration::MAX,
+        });
+        slots
+    }
+
+    fn forget_empty(&mut self) {
+        let (target, proven) = (self.fleet.target, self.fleet.proven());
+        let is_over = |number: u64, template: &Template| {
+            number != target && Some(number) != proven && matches!(template, Template::Gone)
+        };
+        let over: Vec<_> =
+            self.fleet.generations.iter().filter(|(number, one)| is_over(**number, &one.template)).collect();
+        let over: Vec<_> = over.into_iter().map(|(&number, _)| number).collect();
+        for number in over {
+            if self.fleet.slots_of(number, |_| true).is_empty() {
+                self.fleet.generations.remove(&number);
+                self.act(Action::Forget { generation: number });
+            }
+        }
+    }
+
+    fn tell_status(&mut self) {
+        let (ready, target) = (self.fleet.ready(), self.fleet.target);
+        let status = match self.fleet.phase {
+            Phase::Starting => "starting".to_owned(),
+            Phase::Up { proven } if proven != target => {
+                format!("workers ready: {ready}; generation {proven} serves, generation {target} boots")
+            }
+            Phase::Up { .. } => format!("workers ready: {ready}, generation {target}"),
+            Phase::Stopping { .. } => format!("stopping, workers left: {}", self.fleet.workers.len()),
+        };
+        if status != self.fleet.status {
+            self.fleet.status.clone_from(&status);
+            self.act(Action::Notify(Notice::Status(status)));
+        }
+    }
+}

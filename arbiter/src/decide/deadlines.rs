@@ -1,0 +1,83 @@
+//! What is late is ended, and the log says why.
+
+use std::time::Duration;
+
+use log::Level;
+use nix::sys::signal::Signal;
+use tapster_ipc::ExitCode;
+
+use super::turn::{Turn, words};
+use crate::action::Action;
+use crate::fleet::{Child, Seat};
+use crate::process::{Life, Why};
+
+/// From SIGABRT, at which Python may show its stacks, to SIGKILL.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+impl Turn<'_> {
+    /// Ends the workers that have been at one request for too long.
+    pub(super) fn tick(&mut self, busy: &[(u32, Duration)]) {
+        for &(slot, since) in busy {
+            let Some(worker) = self.fleet.workers.get(&slot).filter(|worker| worker.is_ready()) else { continue };
+            let generation = self.fleet.generations.get(&worker.generation);
+            let Some(limit) = generation.and_then(|generation| generation.limits.timeout) else { continue };
+            let spent = self.now.saturating_sub(since);
+            if spent >= limit {
+                self.time_out(slot, spent, limit);
+            }
+        }
+    }
+
+    fn time_out(&mut self, slot: u32, spent: Duration, limit: Duration) {
+        let kill_at = self.now.saturating_add(LAST_WORDS);
+        let Some(process) = self.fleet.process_mut(Child::Worker(slot)) else { return };
+        let pid = process.pid;
+        process.end(kill_at, Why::RequestTimeout);
+        let (spent, limit) = (words(spent), words(limit));
+        let text = format!("WORKER TIMEOUT (pid: {pid}, slot: {slot}): busy for {spent}, limit timeout = {limit}");
+        self.log(Level::Error, text);
+        self.act(Action::Kill { pid, signal: Signal::SIGABRT });
+    }
+
+    /// Kills whatever is past its deadline.
+    pub(super) fn expire(&mut self) {
+        for child in self.fleet.children() {
+            if let Some(why) = self.fleet.process(child).and_then(|process| process.overdue(self.now)) {
+                self.kill_overdue(child, why);
+            }
+        }
+        let is_late = |seat: &Seat| matches!(seat, Seat::Forking { deadline, .. } if *deadline <= self.now);
+        let late: Vec<_> = self.fleet.workers.values().filter(|worker| is_late(&worker.seat)).collect();
+        let templates: Vec<_> = late.into_iter().map(|worker| Child::Template(worker.generation)).collect();
+        for template in templates {
+            self.kill_overdue(template, Why::NoAnswer);
+        }
+    }
+
+    fn kill_overdue(&mut self, child: Child, why: Why) {
+        let generation = self.fleet.generation_of(child);
+        let was_booting = self.fleet.process(child).is_some_and(|one| matches!(one.life, Life::Booting { .. }));
+        if !self.kill(child, why) {
+            return;
+        }
+        match why {
+            Why::BootTimeout | Why::NoAnswer | Why::Deaf => {
+                self.say(Level::Error, child, "is killed", &why.to_string());
+                self.count_death(generation, was_booting || why == Why::NoAnswer);
+            }
+            Why::RequestTimeout | Why::CannotStart => self.say(Level::Debug, child, "is killed", &why.to_string()),
+            Why::ServerStops | Why::Replaced | Why::Surplus | Why::NotNeeded => {
+                self.say(Level::Warn, child, "is killed", &format!("it did not stop in time; {why}"));
+            }
+        }
+    }
+
+    fn count_death(&mut self, generation: u64, is_boot_failure: bool) {
+        if is_boot_failure {
+            self.count_boot_failure(generation);
+            self.judge(generation, ExitCode::AppImport);
+        } else if let Some(generation) = self.fleet.generations.get_mut(&generation) {
+            generation.crashes.fail_anew(self.now);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The ends of processes: whose it was, what it means, and its true reason in the log.
+
+use std::time::Duration;
+
+use log::Level;
+use tapster_ipc::ExitCode;
+
+use super::turn::Turn;
+use crate::action::Action;
+use crate::event::End;
+use crate::fleet::{Child, Template};
+use crate::process::{Life, Process, Why};
+
+/// A worker that ends so soon after it was ready is not replaced as fast as one that has served.
+const EARLY: Duration = Duration::from_secs(1);
+/// A worker's own timer and the arbiter's run out at the same time; which fires first is chance.
+const CLOCKS_DIFFER: Duration = Duration::from_millis(250);
+/// The most ends that are kept for a template to claim.
+const MOST_UNCLAIMED: usize = 64;
+
+impl Turn<'_> {
+    pub(super) fn exited(&mut self, pid: i32, end: End) {
+        let is_it = |child: &Child| self.fleet.process(*child).is_some_and(|process| process.pid == pid);
+        match self.fleet.children().into_iter().find(is_it) {
+            Some(Child::Template(generation)) => self.template_exited(generation, end),
+            Some(Child::Worker(slot)) => self.worker_exited(slot, end),
+            None if self.fleet.workers.values().any(crate::fleet::Worker::is_forking) => {
+                self.fleet.unclaimed.push_back((pid, end));
+                if self.fleet.unclaimed.len() > MOST_UNCLAIMED {
+                    self.fleet.unclaimed.pop_front();
+                }
+            }
+            None => self.disown(pid, end),
+        }
+    }
+
+    fn template_exited(&mut self, generation: u64, end: End) {
+        let child = Child::Template(generation);
+        let Some(one) = self.fleet.generations.get_mut(&generation) else { return };
+        let before = std::mem::replace(&mut one.template, Template::Gone);
+        if matches!(before.process(), Some(Process { life: Life::Ready { .. }, .. })) {
+            one.crashes.fail_anew(self.now);
+        }
+        self.act(Action::Discard { child });
+        // Workers that it may have forked without saying so see the end of their channel, and end.
+        for slot in self.fleet.slots_of(generation, crate::fleet::Worker::is_forking) {
+            self.fleet.workers.remove(&slot);
+            self.act(Action::Discard { child: Child::Worker(slot) });
+        }
+        self.disown_unclaimed();
+        if let Template::Running(process) = before {
+            self.account(child, generation, &process, end);
+        }
+        if !self.is_stopping() {
+            let until = self.fleet.generations.get(&generation).map_or(self.now, crate::fleet::Generation::may_start);
+            self.set_template(generation, Template::Absent { until });
+        }
+    }
+
+    fn worker_exited(&mut self, slot: u32, end: End) {
+        let child = Child::Worker(slot);
+        let Some(worker) = self.fleet.workers.remove(&slot) else { return };
+        self.act(Action::Discard { child });
+        let Some(process) = worker.process() else { return };
+        if let Life::Ready { since } = process.life
+            && self.now.saturating_sub(since) < EARLY
+            && let Some(generation) = self.fleet.generations.get_mut(&worker.generation)
+        {
+            generation.crashes.fail_anew(self.now);
+        }
+        self.account(child, worker.generation, process, end);
+    }
+
+    /// Says why a process ended. One that ended before it was ready counts for its generation.
+    fn account(&mut self, child: Child, generation: u64, process: &Process, end: End) {
+        let id = (process.pid, generation);
+        match process.life {
+            Life::Booting { .. } => {
+                self.say_of(Level::Error, child, id, "died while booting", &end.unasked());
+                self.count_boot_failure(generation);
+                self.judge(generation, ExitCode::AppImport);
+            }
+            Life::Ready { .. } => self.say_of(Level::Error, child, id, "died", &end.unasked()),
+            Life::Ending { why: why @ (Why::CannotStart | Why::RequestTimeout), .. }
+            | Life::Killed { why: why @ Why::CannotStart } => {
+                self.say_of(Level::Debug, child, id, "ended", &format!("{end}; {why}"));
+            }
+            Life::Ending { kill_at, why } if end.is_sigkill() && self.now + CLOCKS_DIFFER >= kill_at => {
+                let text = format!("{end}, for it did not stop in time; {why}");
+                self.say_of(Level::Warn, child, id, "ended", &text);
+            }
+            Life::Ending { why, .. } if end.is_clean() => {
+                self.say_of(Level::Info, child, id, "ended", &why.to_string());
+            }
+            Life::Ending { why, .. } => {
+                self.say_of(Level::Warn, child, id, "ended", &format!("{}; {why}", end.unasked()));
+            }
+            Life::Killed { why } => self.say_of(Level::Info, child, id, "ended", &format!("{end}; {why}")),
+        }
+    }
+
+    /// Once no fork is under way, nobody will claim these any more.
+    pub(super) fn disown_unclaimed(&mut self) {
+        if !self.fleet.workers.values().any(crate::fleet::Worker::is_forking) {
+            for (pid, end) in std::mem::take(&mut self.fleet.unclaimed) {
+                self.disown(pid, end);
+            }
+        }
+    }
+
+    fn disown(&mut self, pid: i32, end: End) {
+        self.log(Level::Debug, format!("Reaped pid {pid}, a process that the application left behind: {end}"));
+    }
+}

@@ -1,0 +1,95 @@
+//! What a failure to boot means for its generation: another trial, the return to the one before, or the end of the server.
+//!
+//! A server that has never been up ends with the failure's status; one that is up never does.
+
+use std::time::Duration;
+
+use log::Level;
+use tapster_ipc::ExitCode;
+
+use super::turn::Turn;
+use crate::action::{Action, Notice};
+use crate::fleet::{Child, Manner, Phase};
+use crate::process::Why;
+
+/// After so many failures without a ready worker a generation is given up, if it may be.
+const TRIALS: u32 = 3;
+
+/// What a generation is to the server, when it fails.
+enum Standing {
+    /// Nothing serves yet: the server stands and falls with it.
+    First,
+    /// Another one serves, and goes on if this one fails.
+    Candidate { proven: u64 },
+    /// It serves: there is nothing better to go back to.
+    Serving,
+    /// It is on its way out.
+    Former,
+}
+
+impl Turn<'_> {
+    /// Counts it, and answers when the next trial may be made.
+    pub(super) fn count_boot_failure(&mut self, generation: u64) -> Duration {
+        let now = self.now;
+        let Some(generation) = self.fleet.generations.get_mut(&generation) else { return now };
+        generation.boots.fail(now);
+        generation.boots.until()
+    }
+
+    /// A child has said that it can't start, and why: trying again would bring the same.
+    pub(super) fn condemn(&mut self, child: Child, exit: ExitCode, report: &str) {
+        let generation = self.fleet.generation_of(child);
+        match self.standing(generation) {
+            Standing::First => {
+                self.say(Level::Error, child, "can't start", report);
+                self.give_up(exit);
+            }
+            Standing::Candidate { proven } => self.abandon(generation, proven, &format!(": {report}")),
+            Standing::Serving => self.say(Level::Error, child, "can't start", report),
+            Standing::Former => self.say(Level::Debug, child, "can't start", report),
+        }
+    }
+
+    /// A process of the generation has failed without saying why, which has been logged and counted. `exit` is the server's
+    /// status if it ends over this.
+    pub(super) fn judge(&mut self, generation: u64, exit: ExitCode) {
+        let failures = self.fleet.generations.get(&generation).map_or(0, |generation| generation.boots.failures());
+        if failures < TRIALS {
+            return;
+        }
+        match self.standing(generation) {
+            Standing::First => {
+                let text = format!("Generation {generation} failed to boot {failures} times: the server ends");
+                self.log(Level::Error, text);
+                self.give_up(exit);
+            }
+            Standing::Candidate { proven } => self.abandon(generation, proven, &format!(" (after {failures} trials)")),
+            Standing::Serving | Standing::Former => {}
+        }
+    }
+
+    fn standing(&self, generation: u64) -> Standing {
+        match self.fleet.phase {
+            Phase::Starting if generation == self.fleet.target => Standing::First,
+            Phase::Up { proven } if generation == proven => Standing::Serving,
+            Phase::Up { proven } if generation == self.fleet.target => Standing::Candidate { proven },
+            Phase::Starting | Phase::Up { .. } | Phase::Stopping { .. } => Standing::Former,
+        }
+    }
+
+    /// Goes back to the generation that serves. What is left of the other one, `converge` ends.
+    fn abandon(&mut self, generation: u64, proven: u64, detail: &str) {
+        let text = format!("Generation {generation} failed to boot; generation {proven} goes on serving{detail}");
+        self.log(Level::Error, text);
+        self.fleet.target = proven;
+        self.act(Action::Notify(Notice::Ready));
+    }
+
+    /// Ends the server, which has never been up.
+    fn give_up(&mut self, exit: ExitCode) {
+        self.enter_stopping(Manner::Quick, exit);
+        for child in self.fleet.children() {
+            self.kill(child, Why::ServerStops);
+        }
+    }
+}

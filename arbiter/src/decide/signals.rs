@@ -1,0 +1,160 @@
+//! What each signal asks for, and what comes of the settings that HUP has read.
+
+use std::time::Duration;
+
+use log::Level;
+use nix::sys::signal::Signal;
+use tapster_ipc::scoreboard::MOST_SLOTS;
+use tapster_ipc::{ExitCode, Order};
+
+use super::turn::{Turn, words};
+use crate::action::{Action, Notice};
+use crate::event::Sender;
+use crate::fleet::{Child, Generation, Limits, Manner, Phase, Template};
+use crate::process::{Life, Why};
+
+/// How long a process may take to end at once.
+const QUICK: Duration = Duration::from_secs(2);
+/// How long a template, which runs no request, may take to end.
+pub(super) const TEMPLATE_END: Duration = Duration::from_secs(5);
+
+impl Turn<'_> {
+    pub(super) fn signal(&mut self, signal: Signal, sender: Option<&Sender>) {
+        let name = match sender {
+            Some(sender) => format!("{signal} from {sender}"),
+            None => format!("{signal} received"),
+        };
+        match signal {
+            Signal::SIGHUP => self.reload(&name),
+            Signal::SIGTERM => self.stop(Manner::Graceful, &name),
+            Signal::SIGINT | Signal::SIGQUIT => self.stop(Manner::Quick, &name),
+            Signal::SIGTTIN => self.resize(1, &name),
+            Signal::SIGTTOU => self.resize(-1, &name),
+            _ => self.log(Level::Info, format!("{name}: ignored, for it asks for nothing here")),
+        }
+    }
+
+    fn reload(&mut self, name: &str) {
+        if self.is_stopping() {
+            return self.log(Level::Info, format!("{name}: ignored, the server is stopping"));
+        }
+        self.log(Level::Info, format!("{name}: loading the settings and the application anew"));
+        self.act(Action::Notify(Notice::Reloading));
+        self.act(Action::LoadSettings);
+    }
+
+    pub(super) fn settings_loaded(&mut self, limits: Limits) {
+        if self.is_stopping() {
+            return;
+        }
+        let (before, number) = (self.fleet.target, self.fleet.newest + 1);
+        if self.fleet.proven() != Some(before) {
+            self.log(Level::Info, format!("Generation {before} gives way to generation {number} before it was ready"));
+        }
+        self.fleet.newest = number;
+        self.fleet.target = number;
+        self.fleet.generations.insert(number, Generation::new(limits));
+        self.act(Action::Adopt { generation: number });
+    }
+
+    pub(super) fn settings_refused(&mut self, reason: &str) {
+        let target = self.fleet.target;
+        self.log(Level::Error, format!("The settings can't be loaded; generation {target} goes on: {reason}"));
+        if self.fleet.proven() == Some(target) {
+            self.act(Action::Notify(Notice::Ready));
+        }
+    }
+
+    fn resize(&mut self, by: i32, name: &str) {
+        if self.is_stopping() {
+            return self.log(Level::Info, format!("{name}: ignored, the server is stopping"));
+        }
+        let wanted = self.fleet.generations.get(&self.fleet.target).map_or(1, |target| target.limits.workers);
+        let workers = wanted.saturating_add_signed(by).clamp(1, MOST_SLOTS);
+        if workers == wanted {
+            return self.log(Level::Info, format!("{name}: {wanted} workers already, which is the limit"));
+        }
+        self.log(Level::Info, format!("{name}: {workers} workers, no longer {wanted}"));
+        // During a reload the generation that serves follows too: it may be the one that stays.
+        let serving = self.fleet.proven().into_iter().chain([self.fleet.target]).collect::<Vec<_>>();
+        for number in serving {
+            if let Some(generation) = self.fleet.generations.get_mut(&number) {
+                generation.limits.workers = workers;
+            }
+        }
+    }
+
+    fn stop(&mut self, manner: Manner, name: &str) {
+        let exit = match self.fleet.phase {
+            Phase::Stopping { manner: Manner::Quick, .. } => return,
+            Phase::Stopping { exit, .. } if manner == Manner::Quick => exit,
+            Phase::Stopping { .. } => return self.log(Level::Debug, format!("{name}: the server is stopping already")),
+            Phase::Starting | Phase::Up { .. } => ExitCode::Stopped,
+        };
+        let within = match manner {
+            Manner::Graceful => self.graceful_timeout(),
+            Manner::Quick => QUICK,
+        };
+        self.log(Level::Info, format!("{name}: stopping {manner}, within {}", words(within)));
+        self.enter_stopping(manner, exit);
+        for child in self.fleet.children() {
+            match manner {
+                Manner::Graceful => self.stop_gracefully(child, within),
+                Manner::Quick => self.stop_quickly(child),
+            }
+        }
+    }
+
+    /// Nothing is started any more, and nothing listened to.
+    pub(super) fn enter_stopping(&mut self, manner: Manner, exit: ExitCode) {
+        if !self.is_stopping() {
+            self.act(Action::Notify(Notice::Stopping));
+            self.act(Action::CloseListeners);
+        }
+        self.fleet.phase = Phase::Stopping { manner, exit };
+        for generation in self.fleet.generations.values_mut() {
+            if matches!(generation.template, Template::Absent { .. }) {
+                generation.template = Template::Gone;
+            }
+        }
+    }
+
+    fn stop_gracefully(&mut self, child: Child, within: Duration) {
+        match (child, self.fleet.process(child).map(|process| &process.life)) {
+            (_, Some(Life::Booting { .. })) => {
+                self.kill(child, Why::ServerStops);
+            }
+            (Child::Template(_), _) => self.end(child, TEMPLATE_END, Order::Quit, Why::ServerStops),
+            // Nobody is left to accept what waits in the queues, so the workers do before they go.
+            (Child::Worker(_), _) => self.end(child, within, retire(within, true), Why::ServerStops),
+        }
+    }
+
+    fn stop_quickly(&mut self, child: Child) {
+        match self.fleet.process(child).map(|process| &process.life) {
+            Some(Life::Booting { .. }) => {
+                self.kill(child, Why::ServerStops);
+            }
+            // It has been told to finish its requests. Now it is not to.
+            Some(Life::Ending { .. }) => {
+                self.end(child, QUICK, Order::Quit, Why::ServerStops);
+                self.tell(child, Order::Quit);
+            }
+            _ => self.end(child, QUICK, Order::Quit, Why::ServerStops),
+        }
+    }
+
+    /// How long workers may take to finish, by the newest settings.
+    pub(super) fn graceful_timeout(&self) -> Duration {
+        self.fleet.generations.get(&self.fleet.target).map_or(QUICK, |target| target.limits.graceful)
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        matches!(self.fleet.phase, Phase::Stopping { .. })
+    }
+}
+
+/// The order to finish.
+pub(super) fn retire(within: Duration, drain: bool) -> Order {
+    Order::Retire { within_ms: u32::try_from(within.as_millis()).unwrap_or(u32::MAX), drain }
+}

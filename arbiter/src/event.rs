@@ -1,0 +1,152 @@
+//! What can happen to the arbiter: all that `decide` ever hears of the world.
+//!
+//! Plain values, made by the event loop, by `reap` and by `perform`; tests make them by hand. Nothing here acts.
+
+use std::fmt;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tapster_ipc::Report;
+
+use crate::fleet::{Child, Limits};
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A signal came in.
+    Signal {
+        /// Which.
+        signal: Signal,
+        /// Who sent it, where the kernel says so.
+        sender: Option<Sender>,
+    },
+    /// A template's process exists.
+    Spawned {
+        /// Whose template it is.
+        generation: u64,
+        /// Its pid.
+        pid: i32,
+    },
+    /// A template's process could not be made.
+    SpawnFailed {
+        /// Whose template it was to be.
+        generation: u64,
+        /// The system's reason.
+        reason: String,
+    },
+    /// A child said something.
+    Report {
+        /// Who.
+        from: Child,
+        /// What.
+        report: Report,
+    },
+    /// A child said something that no child should.
+    Gossip {
+        /// Who.
+        from: Child,
+        /// What it looked like.
+        what: String,
+    },
+    /// A child's channel has come to its end.
+    Closed {
+        /// Whose.
+        from: Child,
+    },
+    /// A process that this one is the parent of has ended.
+    Exited {
+        /// Its pid.
+        pid: i32,
+        /// How.
+        end: End,
+    },
+    /// The settings were read anew, their addresses are bound, and a generation can be made of them.
+    SettingsLoaded {
+        /// What they ask of the fleet.
+        limits: Limits,
+    },
+    /// The settings were read anew and are not good, or can't be met.
+    SettingsRefused {
+        /// All that is wrong, for the log.
+        reason: String,
+    },
+    /// Time has passed.
+    Tick {
+        /// The watched workers that are at something, and since when on the clock of `now`.
+        busy: Vec<(u32, Duration)>,
+    },
+}
+
+/// The process that sent a signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// Its pid.
+    pub pid: i32,
+    /// Its name, empty where it was gone already.
+    pub name: String,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It exited.
+    Status(i32),
+    /// A signal ended it.
+    Killed {
+        /// The signal's number.
+        signal: i32,
+        /// Whether the kernel has, since the last death, counted a process of this control group that it killed for want
+        /// of memory.
+        out_of_memory: bool,
+    },
+}
+
+impl End {
+    /// Whether SIGKILL ended it.
+    #[must_use]
+    pub fn is_sigkill(self) -> bool {
+        matches!(self, Self::Killed { signal, .. } if signal == Signal::SIGKILL as i32)
+    }
+
+    /// Whether it ended as one does that is told to: with status 0, or by a signal that asks for an end.
+    #[must_use]
+    pub fn is_clean(self) -> bool {
+        match self {
+            Self::Status(status) => status == 0,
+            Self::Killed { signal, .. } => [Signal::SIGTERM as i32, Signal::SIGINT as i32].contains(&signal),
+        }
+    }
+
+    /// The end in words, for a process that the arbiter has not killed.
+    #[must_use]
+    pub fn unasked(self) -> String {
+        match self {
+            Self::Killed { out_of_memory: true, .. } if self.is_sigkill() => {
+                format!("{self}: out of memory (the kernel has killed in this control group; see memory.events)")
+            }
+            Self::Killed { .. } if self.is_sigkill() => format!("{self} (not sent by tapster)"),
+            _ => self.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "exited with status {status}"),
+            Self::Killed { signal, .. } => match Signal::try_from(*signal) {
+                Ok(signal) => write!(f, "killed by {signal}"),
+                Err(_) => write!(f, "killed by signal {signal}"),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name.as_str() {
+            "" => write!(f, "pid {}", self.pid),
+            name => write!(f, "pid {} ({name})", self.pid),
+        }
+    }
+}

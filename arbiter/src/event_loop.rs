@@ -1,0 +1,113 @@
+//! Waits for the next events: signals, children's messages and ends, or time.
+//!
+//! One poll, no threads. A signal handler only writes a record; everything else happens here and in `decide`.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use nix::sys::signal::Signal;
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::origin::{Origin, WithOrigin};
+
+use crate::channels::Channels;
+use crate::event::{Event, Sender};
+use crate::reap::Reaper;
+
+const SIGNALS: Token = Token(0);
+
+/// The signals that are taken in. Of the others, SIGPIPE is ignored, and the rest has its default effect.
+const TAKEN: [Signal; 10] = [
+    Signal::SIGHUP,
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGWINCH,
+    Signal::SIGCHLD,
+];
+
+/// Where events come from.
+#[derive(Debug)]
+pub struct EventLoop {
+    poll: Poll,
+    events: Events,
+    signals: SignalDelivery<UnixStream, WithOrigin>,
+    reaper: Reaper,
+    /// The children's channels.
+    pub channels: Channels,
+}
+
+impl EventLoop {
+    /// Takes over this process's signals.
+    ///
+    /// # Errors
+    /// The errno of epoll_create(2), socketpair(2) or sigaction(2).
+    pub fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let (read, write) = UnixStream::pair()?;
+        let signals = SignalDelivery::with_pipe(read, write, WithOrigin::default(), TAKEN.map(|signal| signal as i32))?;
+        poll.registry().register(&mut SourceFd(&signals.get_read().as_raw_fd()), SIGNALS, Interest::READABLE)?;
+        let channels = Channels::new(poll.registry().try_clone()?);
+        Ok(Self { poll, events: Events::with_capacity(256), signals, reaper: Reaper::new(), channels })
+    }
+
+    /// Waits until something happens, for `timeout` at most (`None`: for ever), and returns what did: nothing, where time
+    /// ran out.
+    ///
+    /// # Errors
+    /// The errno of epoll_wait(2), but not `EINTR`.
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<VecDeque<Event>> {
+        let timeout = if self.channels.has_rest() { Some(Duration::ZERO) } else { timeout };
+        match self.poll.poll(&mut self.events, timeout) {
+            // A signal interrupts the wait, and is in the pipe.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(VecDeque::new()),
+            result => result?,
+        }
+        let mut happened = VecDeque::from(self.channels.hear_rest());
+        let mut has_signals = false;
+        for event in &self.events {
+            match event.token() {
+                SIGNALS => has_signals = true,
+                token => happened.extend(self.channels.hear_token(token)),
+            }
+        }
+        if has_signals {
+            self.take_signals(&mut happened);
+        }
+        Ok(happened)
+    }
+
+    fn take_signals(&mut self, happened: &mut VecDeque<Event>) {
+        let received: Vec<Origin> = self.signals.pending().collect();
+        let is_child = |origin: &&Origin| origin.signal == Signal::SIGCHLD as i32;
+        let mut ends = Vec::new();
+        if received.iter().any(|origin| is_child(&origin)) {
+            // Reaped after it was heard, a child could say its last words in between, and they would come after its death.
+            ends = self.reaper.reap_all();
+            happened.extend(self.channels.hear_all());
+        }
+        // Signals before ends: a service manager may send SIGTERM to all processes at once, and then the arbiter's own one
+        // says why the others end.
+        for origin in received.iter().filter(|origin| !is_child(origin)) {
+            if let Ok(signal) = Signal::try_from(origin.signal) {
+                happened.push_back(Event::Signal { signal, sender: sender(origin) });
+            }
+        }
+        happened.extend(ends);
+    }
+}
+
+/// Who sent it. The kernel's own signals (a terminal's Ctrl-C) have no sender, nor have those from outside of a container.
+fn sender(origin: &Origin) -> Option<Sender> {
+    let pid = origin.process.as_ref().map(|process| process.pid).filter(|&pid| pid > 0)?;
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    Some(Sender { pid, name: name.trim().to_owned() })
+}

@@ -1,0 +1,333 @@
+//! The fleet: what the arbiter knows of its processes, and what it wants of them.
+//!
+//! Only values and questions about them; what changes them is `decide`. No I/O, no clock: every time here is one that the
+//! caller brought, on the clock of `tapster_sys::stamp::monotonic`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use tapster_ipc::ExitCode;
+
+use crate::event::End;
+use crate::process::{Life, Process};
+use crate::throttle::Throttle;
+
+/// All processes, and what is wanted of them.
+#[derive(Debug)]
+pub struct Fleet {
+    /// Where the server is in its life.
+    pub phase: Phase,
+    /// The newest generation that is wanted.
+    pub target: u64,
+    /// Every generation that still has a process, and the one that is wanted.
+    pub generations: BTreeMap<u64, Generation>,
+    /// The workers of all generations, by their slot.
+    pub workers: BTreeMap<u32, Worker>,
+    /// The number that the last generation got.
+    pub newest: u64,
+    /// Ends of processes that nobody has named yet, while forks are under way: one may be a worker whose template has not
+    /// said so.
+    pub unclaimed: VecDeque<(i32, End)>,
+    /// How many messages came that were none.
+    pub gossip: u64,
+    /// What the service manager was told last.
+    pub status: String,
+}
+
+/// Where the server is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// No worker has ever been ready.
+    Starting,
+    /// The server serves.
+    Up {
+        /// The newest generation that has had a ready worker.
+        proven: u64,
+    },
+    /// Everything is to end.
+    Stopping {
+        /// How.
+        manner: Manner,
+        /// The arbiter's own exit status, once nothing is left.
+        exit: ExitCode,
+    },
+}
+
+/// How the server stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Running requests are finished first.
+    Graceful,
+    /// At once, as far as Python lets go.
+    Quick,
+}
+
+/// What the settings ask of the fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many workers there should be.
+    pub workers: u32,
+    /// How long a worker may be at one request; `None` is for ever.
+    pub timeout: Option<Duration>,
+    /// How long a process may take until it is ready; `None` is for ever.
+    pub boot: Option<Duration>,
+    /// How long a worker may take to finish once it is told to stop.
+    pub graceful: Duration,
+}
+
+/// One loading of settings and code, and the template that forks its workers.
+#[derive(Debug)]
+pub struct Generation {
+    /// What its settings ask.
+    pub limits: Limits,
+    /// Its template.
+    pub template: Template,
+    /// Processes that ended before they were ready, since one was ready last.
+    pub boots: Throttle,
+    /// Processes that ended soon after they were ready.
+    pub crashes: Throttle,
+}
+
+/// The template of a generation.
+#[derive(Debug)]
+pub enum Template {
+    /// There is none; one may be started from this time on.
+    Absent {
+        /// The earliest time.
+        until: Duration,
+    },
+    /// Its start has been ordered.
+    Spawning {
+        /// When it must be ready.
+        deadline: Option<Duration>,
+    },
+    /// It has a process.
+    Running(Process),
+    /// There is none and none will be.
+    Gone,
+}
+
+/// The holder of a slot.
+#[derive(Debug)]
+pub struct Worker {
+    /// Which template it is of.
+    pub generation: u64,
+    /// How far it is.
+    pub seat: Seat,
+}
+
+/// Whether a slot's process is known.
+#[derive(Debug)]
+pub enum Seat {
+    /// Its fork has been ordered.
+    Forking {
+        /// When the template must have answered.
+        deadline: Duration,
+        /// When the worker must be ready; `None` is never.
+        ready_by: Option<Duration>,
+    },
+    /// It has a process.
+    Taken(Process),
+}
+
+/// A process that has a channel to the arbiter, by its place in the fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Child {
+    /// The template of a generation.
+    Template(u64),
+    /// The worker in a slot.
+    Worker(u32),
+}
+
+impl Fleet {
+    /// A fleet that is to start, with its first generation.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            phase: Phase::Starting,
+            target: 1,
+            generations: BTreeMap::from([(1, Generation::new(limits))]),
+            workers: BTreeMap::new(),
+            newest: 1,
+            unclaimed: VecDeque::new(),
+            gossip: 0,
+            status: String::new(),
+        }
+    }
+
+    /// The newest generation that has had a ready worker, while the server is up.
+    #[must_use]
+    pub fn proven(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Up { proven } => Some(proven),
+            Phase::Starting | Phase::Stopping { .. } => None,
+        }
+    }
+
+    /// Whether the wanted generation has yet to show that it works, while another serves.
+    #[must_use]
+    pub fn is_reloading(&self) -> bool {
+        self.proven().is_some_and(|proven| proven != self.target)
+    }
+
+    /// Whether no process is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let has_template =
+            |generation: &Generation| matches!(generation.template, Template::Running(_) | Template::Spawning { .. });
+        self.workers.is_empty() && !self.generations.values().any(has_template)
+    }
+
+    /// The process in a place, if there is one.
+    #[must_use]
+    pub fn process(&self, child: Child) -> Option<&Process> {
+        match child {
+            Child::Template(generation) => self.generations.get(&generation)?.template.process(),
+            Child::Worker(slot) => self.workers.get(&slot)?.process(),
+        }
+    }
+
+    /// The process in a place, to change.
+    pub(crate) fn process_mut(&mut self, child: Child) -> Option<&mut Process> {
+        match child {
+            Child::Template(generation) => match &mut self.generations.get_mut(&generation)?.template {
+                Template::Running(process) => Some(process),
+                Template::Absent { .. } | Template::Spawning { .. } | Template::Gone => None,
+            },
+            Child::Worker(slot) => match &mut self.workers.get_mut(&slot)?.seat {
+                Seat::Taken(process) => Some(process),
+                Seat::Forking { .. } => None,
+            },
+        }
+    }
+
+    /// The places of all processes.
+    #[must_use]
+    pub fn children(&self) -> Vec<Child> {
+        let templates = self.generations.keys().map(|&number| Child::Template(number));
+        let workers = self.workers.keys().map(|&slot| Child::Worker(slot));
+        templates.chain(workers).filter(|&child| self.process(child).is_some()).collect()
+    }
+
+    /// Which generation a child is of.
+    #[must_use]
+    pub fn generation_of(&self, child: Child) -> u64 {
+        match child {
+            Child::Template(generation) => generation,
+            Child::Worker(slot) => self.workers.get(&slot).map_or(0, |worker| worker.generation),
+        }
+    }
+
+    /// The slots of the generation's workers that `is` holds for.
+    pub fn slots_of(&self, generation: u64, is: impl Fn(&Worker) -> bool) -> Vec<u32> {
+        let of = |worker: &&Worker| worker.generation == generation;
+        self.workers.iter().filter(|(_, worker)| of(worker) && is(worker)).map(|(&slot, _)| slot).collect()
+    }
+
+    /// How many workers serve.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.workers.values().filter(|worker| worker.is_ready()).count()
+    }
+
+    /// The slots of the workers whose running time is limited, and by how much.
+    #[must_use]
+    pub fn watched(&self) -> Vec<(u32, Duration)> {
+        let limit = |worker: &Worker| self.generations.get(&worker.generation)?.limits.timeout;
+        let ready = self.workers.iter().filter(|(_, worker)| worker.is_ready());
+        ready.filter_map(|(&slot, worker)| Some((slot, limit(worker)?))).collect()
+    }
+
+    /// The next time after `now` at which something is due whatever else happens.
+    #[must_use]
+    pub fn next_deadline(&self, now: Duration) -> Option<Duration> {
+        let processes = self.children().into_iter().filter_map(|child| self.process(child)?.next_deadline());
+        let forks = self.workers.values().filter_map(|worker| match worker.seat {
+            Seat::Forking { deadline, .. } => Some(deadline),
+            Seat::Taken(_) => None,
+        });
+        let generations = self.generations.values().flat_map(|generation| {
+            let start = match generation.template {
+                Template::Absent { until } => until,
+                Template::Spawning { .. } | Template::Running(_) | Template::Gone => Duration::ZERO,
+            };
+            [start, generation.boots.until(), generation.crashes.until()]
+        });
+        processes.chain(forks).chain(generations).filter(|&due| due > now).min()
+    }
+}
+
+impl Generation {
+    /// One that has no process yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            template: Template::Absent { until: Duration::ZERO },
+            boots: Throttle::default(),
+            crashes: Throttle::default(),
+        }
+    }
+
+    /// From when on processes of it may be started.
+    #[must_use]
+    pub fn may_start(&self) -> Duration {
+        self.boots.until().max(self.crashes.until())
+    }
+}
+
+impl Template {
+    /// Its process, if it has one.
+    #[must_use]
+    pub fn process(&self) -> Option<&Process> {
+        match self {
+            Self::Running(process) => Some(process),
+            Self::Absent { .. } | Self::Spawning { .. } | Self::Gone => None,
+        }
+    }
+
+    /// Whether it can fork.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.process().is_some_and(|process| matches!(process.life, Life::Ready { .. }) && process.hears())
+    }
+}
+
+impl Worker {
+    /// Its process, if it is known.
+    #[must_use]
+    pub fn process(&self) -> Option<&Process> {
+        match &self.seat {
+            Seat::Taken(process) => Some(process),
+            Seat::Forking { .. } => None,
+        }
+    }
+
+    /// Whether it serves.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.process().is_some_and(|process| matches!(process.life, Life::Ready { .. }))
+    }
+
+    /// Whether it is on its way to serve.
+    #[must_use]
+    pub fn is_starting(&self) -> bool {
+        self.process().is_none_or(|process| matches!(process.life, Life::Booting { .. }))
+    }
+
+    /// Whether its fork has been ordered and not been answered.
+    #[must_use]
+    pub fn is_forking(&self) -> bool {
+        matches!(self.seat, Seat::Forking { .. })
+    }
+}
+
+impl fmt::Display for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Graceful => "after the running requests",
+            Self::Quick => "at once",
+        })
+    }
+}

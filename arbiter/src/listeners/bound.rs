@@ -1,0 +1,134 @@
+//! Makes one listening socket, of each kind that a `bind` setting can name.
+
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind, getsockname, getsockopt,
+    setsockopt, socket, sockopt,
+};
+use nix::sys::stat::{Mode, lstat, umask};
+use tapster_config::Bind;
+
+use super::error::Cause;
+use super::{BindError, BoundPath, Listener, Patience};
+
+/// Listens at an address.
+pub(super) fn listener(at: &Bind, backlog: u32, patience: Patience) -> Result<Listener, BindError> {
+    let mut trial = 1;
+    loop {
+        match try_once(at, backlog).map_err(|cause| BindError::new(at, cause)) {
+            Err(error) if error.is_in_use() && trial < patience.trials => {
+                log::warn!("{error}; trying again");
+                trial += 1;
+                std::thread::sleep(patience.pause);
+            }
+            result => return result,
+        }
+    }
+}
+
+fn try_once(at: &Bind, backlog: u32) -> Result<Listener, Cause> {
+    let socket = match at {
+        Bind::Tcp { host, port } => tcp(host, *port)?,
+        Bind::Unix { path } => unix(path)?,
+        Bind::Abstract { name } => {
+            let socket = stream(AddressFamily::Unix)?;
+            bind(socket.as_raw_fd(), &UnixAddr::new_abstract(name.as_bytes())?)?;
+            socket
+        }
+        Bind::Fd(number) => inherited(*number)?,
+    };
+    let path = match at {
+        Bind::Unix { path } => Some(bound_path(path)?),
+        Bind::Tcp { .. } | Bind::Abstract { .. } | Bind::Fd(_) => None,
+    };
+    if !matches!(at, Bind::Fd(_)) {
+        tapster_sys::fds::listen(socket.as_fd(), backlog)?;
+    }
+    Ok(Listener { bind: at.clone(), url: url(socket.as_fd(), at), socket, path })
+}
+
+fn stream(family: AddressFamily) -> nix::Result<OwnedFd> {
+    // Several workers are woken for one connection; the slower ones must not wait in accept(2).
+    socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)
+}
+
+fn tcp(host: &str, port: u16) -> Result<OwnedFd, Cause> {
+    let address = (host, port).to_socket_addrs()?.next();
+    let address = address.ok_or_else(|| Cause::Unfit(format!("the name {host:?} stands for no address")))?;
+    let address = SockaddrStorage::from(address);
+    let socket = stream(address.family().unwrap_or(AddressFamily::Inet))?;
+    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    if address.as_sockaddr_in6().is_some() {
+        // Both families are two addresses, and are to be named as two.
+        setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
+    }
+    bind(socket.as_raw_fd(), &address)?;
+    Ok(socket)
+}
+
+fn unix(path: &Path) -> Result<OwnedFd, Cause> {
+    make_way(path)?;
+    let socket = stream(AddressFamily::Unix)?;
+    let address = UnixAddr::new(path)?;
+    // Who may connect is for the directory to say: a proxy mostly runs as another user.
+    let mask = umask(Mode::empty());
+    let bound = bind(socket.as_raw_fd(), &address);
+    umask(mask);
+    bound?;
+    Ok(socket)
+}
+
+/// Removes the socket that a server has left behind which is gone.
+fn make_way(path: &Path) -> Result<(), Cause> {
+    let Ok(found) = path.symlink_metadata() else { return Ok(()) };
+    if !found.file_type().is_socket() {
+        return Err(Cause::Unfit("the path exists and is not a socket".into()));
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(std::fs::remove_file(path)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error.into()),
+        Ok(_) | Err(_) => Err(io::Error::from(nix::errno::Errno::EADDRINUSE).into()),
+    }
+}
+
+fn bound_path(path: &Path) -> Result<BoundPath, Cause> {
+    let stat = lstat(path)?;
+    Ok(BoundPath { path: path.into(), device: stat.st_dev, inode: stat.st_ino })
+}
+
+fn inherited(number: i32) -> Result<OwnedFd, Cause> {
+    let socket = tapster_sys::fds::adopt(number)?;
+    let kind = getsockopt(&socket, sockopt::SockType).map_err(|_| Cause::Unfit("it is not a socket".into()))?;
+    if kind != SockType::Stream {
+        return Err(Cause::Unfit("it is not a stream socket".into()));
+    }
+    if !getsockopt(&socket, sockopt::AcceptConn)? {
+        return Err(Cause::Unfit("it is a socket, but does not listen".into()));
+    }
+    let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL)?);
+    fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(socket)
+}
+
+fn url(socket: BorrowedFd<'_>, at: &Bind) -> String {
+    let address = getsockname::<SockaddrStorage>(socket.as_raw_fd()).ok();
+    let v4 = address.and_then(|address| Some(SocketAddr::from(SocketAddrV4::from(*address.as_sockaddr_in()?))));
+    let v6 = address.and_then(|address| Some(SocketAddr::from(SocketAddrV6::from(*address.as_sockaddr_in6()?))));
+    match (v4.or(v6), at) {
+        (Some(address), _) => format!("http://{address}"),
+        (None, Bind::Fd(number)) => {
+            let path = getsockname::<UnixAddr>(socket.as_raw_fd()).ok();
+            let path = path.as_ref().and_then(UnixAddr::path);
+            path.map_or_else(|| format!("fd://{number}"), |path| format!("unix:{}", path.display()))
+        }
+        (None, _) => at.to_string(),
+    }
+}

@@ -1,0 +1,83 @@
+//! Settings become what a generation needs: addresses are bound, the log can be opened.
+//!
+//! Used for the start and for each reload; changes nothing of what is there, so that a failure has no effects.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use log::LevelFilter;
+use tapster_config::{Invocation, LogLevel, LogTarget, Settings, Sources};
+use tapster_ipc::logging;
+
+use crate::fleet::Limits;
+use crate::listeners::{Listener, Patience, open_all};
+
+/// A generation's settings, and what was opened for them.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// In the order of the `bind` setting.
+    pub listeners: Vec<Rc<Listener>>,
+}
+
+/// Reads the settings anew for a reload, and opens what they name. `open` are the listeners there are.
+///
+/// # Errors
+/// All that is wrong, for the log.
+pub fn reload(sources: &Sources, open: &[Rc<Listener>]) -> Result<Loaded, String> {
+    match tapster_config::load(sources) {
+        Ok(Invocation::Serve(settings)) => load(*settings, open, Patience::RELOAD),
+        // The command line is the one that the server was started with, which asked for serving.
+        Ok(_) => Err("the command line no longer asks for a server".into()),
+        Err(errors) => Err(errors.to_string()),
+    }
+}
+
+/// Opens what the settings name.
+///
+/// # Errors
+/// What can't be opened, and why.
+pub fn load(settings: Settings, open: &[Rc<Listener>], patience: Patience) -> Result<Loaded, String> {
+    if let Some(path) = log_file(&settings) {
+        logging::open(path).map_err(|error| format!("can't open the log {}: {error}", path.display()))?;
+    }
+    let listeners = open_all(&settings.bind, settings.backlog, open, patience).map_err(|error| error.to_string())?;
+    Ok(Loaded { settings, listeners })
+}
+
+/// Has this process log as the settings say.
+///
+/// # Errors
+/// Where the log can't be opened, and why.
+pub fn start_log(settings: &Settings) -> Result<(), String> {
+    let level = match settings.log_level {
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Warning => LevelFilter::Warn,
+        LogLevel::Error | LogLevel::Critical => LevelFilter::Error,
+    };
+    let file = log_file(settings);
+    let name = || file.unwrap_or(Path::new("-")).display();
+    logging::start(level, file).map_err(|error| format!("can't open the log {}: {error}", name()))
+}
+
+/// What the settings ask of the fleet.
+#[must_use]
+pub fn limits(settings: &Settings) -> Limits {
+    let unless_zero = |time: Duration| Some(time).filter(|time| !time.is_zero());
+    Limits {
+        workers: settings.workers,
+        timeout: unless_zero(settings.timeout),
+        boot: unless_zero(settings.boot_timeout),
+        graceful: settings.graceful_timeout,
+    }
+}
+
+fn log_file(settings: &Settings) -> Option<&Path> {
+    match &settings.error_logfile {
+        LogTarget::File(path) => Some(path),
+        LogTarget::Stderr => None,
+    }
+}

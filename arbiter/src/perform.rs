@@ -1,0 +1,184 @@
+//! Carries out what `decide` has decided, each action by the file that holds its mechanism. Decides nothing.
+//!
+//! Owns what actions need: channels, listeners, the scoreboard. Called by `run`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::rc::Rc;
+
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use tapster_config::{Settings, Sources};
+use tapster_ipc::{ExitCode, Order, Report, Scoreboard, channel};
+
+use crate::action::Action;
+use crate::channels::Channels;
+use crate::event::Event;
+use crate::fleet::Child;
+use crate::listeners::Listener;
+use crate::load::{self, Loaded};
+use crate::spawn::{self, Recipe};
+use crate::systemd;
+
+/// What actions work on.
+#[derive(Debug)]
+pub struct Stage {
+    sources: Sources,
+    /// What the server was started with, which settles what no reload can change.
+    original: Settings,
+    scoreboard: Scoreboard,
+    /// What each generation was made from.
+    loaded: BTreeMap<u64, Loaded>,
+    /// What was loaded and is no generation's yet.
+    waiting: Option<Loaded>,
+}
+
+/// What an action has brought about at once.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// To be decided on before anything that has happened elsewhere.
+    pub events: VecDeque<Event>,
+    /// Whether the arbiter is to end, and with which status.
+    pub exit: Option<ExitCode>,
+}
+
+impl Stage {
+    /// Makes the scoreboard; `first` is what the first generation is made from.
+    ///
+    /// # Errors
+    /// As [`Scoreboard::create`].
+    pub fn new(sources: Sources, first: Loaded) -> io::Result<Self> {
+        let scoreboard = Scoreboard::create()?;
+        let original = first.settings.clone();
+        Ok(Self { sources, original, scoreboard, loaded: BTreeMap::from([(1, first)]), waiting: None })
+    }
+
+    /// Where the workers say what they are doing.
+    #[must_use]
+    pub fn scoreboard(&self) -> &Scoreboard {
+        &self.scoreboard
+    }
+
+    /// Carries out `actions` in their order.
+    pub fn perform(&mut self, actions: Vec<Action>, channels: &mut Channels) -> Outcome {
+        let mut outcome = Outcome::default();
+        for action in actions {
+            match action {
+                Action::Log(level, text) => log::log!(level, "{text}"),
+                Action::SpawnTemplate { generation } => {
+                    outcome.events.extend(self.spawn_template(generation, channels));
+                }
+                Action::Fork { generation, slot } => outcome.events.extend(self.fork(generation, slot, channels)),
+                Action::Attend { slot } => outcome.events.extend(attend(Child::Worker(slot), channels)),
+                Action::Replay(event) => outcome.events.push_back(event),
+                Action::Tell { child, order } => tell(child, &order, channels),
+                Action::Kill { pid, signal } => {
+                    if let Err(error) = kill(Pid::from_raw(pid), signal) {
+                        log::warn!("{signal} can't be sent to pid {pid}: {error}");
+                    }
+                }
+                Action::Discard { child } => channels.discard(child),
+                Action::LoadSettings => outcome.events.push_back(self.load_settings()),
+                Action::Adopt { generation } => self.adopt(generation),
+                Action::Follow { generation } => self.follow(generation),
+                Action::Forget { generation } => drop(self.loaded.remove(&generation)),
+                Action::CloseListeners => self.close_listeners(),
+                Action::Notify(notice) => systemd::notify(&notice),
+                Action::Exit(exit) => outcome.exit = Some(exit),
+            }
+        }
+        outcome
+    }
+
+    fn spawn_template(&self, generation: u64, channels: &mut Channels) -> Vec<Event> {
+        let failed = |error: io::Error| vec![Event::SpawnFailed { generation, reason: error.to_string() }];
+        let Some(loaded) = self.loaded.get(&generation) else {
+            return failed(io::Error::other("its settings are gone"));
+        };
+        let recipe = Recipe {
+            generation,
+            settings: &loaded.settings,
+            listeners: &loaded.listeners,
+            scoreboard: &self.scoreboard,
+            check: false,
+        };
+        match spawn::template(&recipe) {
+            Ok((pid, channel)) => {
+                let child = Child::Template(generation);
+                channels.keep(child, channel);
+                let mut events = vec![Event::Spawned { generation, pid }];
+                events.extend(attend(child, channels));
+                events
+            }
+            Err(error) => failed(error),
+        }
+    }
+
+    fn fork(&self, generation: u64, slot: u32, channels: &mut Channels) -> Option<Event> {
+        if let Some(slot) = self.scoreboard.slot(slot) {
+            slot.clear();
+        }
+        let sent = channel::pair().and_then(|(ours, childs)| {
+            channels.keep(Child::Worker(slot), ours);
+            let fds = [std::os::fd::AsFd::as_fd(&childs)];
+            channels.tell(Child::Template(generation), &Order::Fork { slot }, &fds)
+        });
+        let error = sent.err()?;
+        let report = Report::ForkFailed { slot, reason: format!("the template can't be told: {error}") };
+        Some(Event::Report { from: Child::Template(generation), report })
+    }
+
+    fn load_settings(&mut self) -> Event {
+        let mut open: Vec<Rc<Listener>> = Vec::new();
+        for listener in self.loaded.values().flat_map(|loaded| &loaded.listeners) {
+            if !open.iter().any(|known| Rc::ptr_eq(known, listener)) {
+                open.push(Rc::clone(listener));
+            }
+        }
+        match load::reload(&self.sources, &open) {
+            Ok(loaded) => {
+                let limits = load::limits(&loaded.settings);
+                self.waiting = Some(loaded);
+                Event::SettingsLoaded { limits }
+            }
+            Err(reason) => Event::SettingsRefused { reason },
+        }
+    }
+
+    fn adopt(&mut self, generation: u64) {
+        let Some(loaded) = self.waiting.take() else { return };
+        for (key, reason) in self.original.needing_restart(&loaded.settings) {
+            log::warn!("The setting {key} has changed, but stays as it was until a restart: {reason}");
+        }
+        self.loaded.insert(generation, loaded);
+    }
+
+    fn follow(&self, generation: u64) {
+        let followed = self.loaded.get(&generation).map(|loaded| load::start_log(&loaded.settings));
+        if let Some(Err(reason)) = followed {
+            log::error!("The log stays where it is: {reason}");
+        }
+    }
+
+    fn close_listeners(&mut self) {
+        self.waiting = None;
+        for loaded in self.loaded.values_mut() {
+            loaded.listeners.clear();
+        }
+    }
+}
+
+fn attend(child: Child, channels: &mut Channels) -> Vec<Event> {
+    channels.attend(child).unwrap_or_else(|error| {
+        log::error!("A child's channel can't be polled: {error}");
+        channels.discard(child);
+        vec![Event::Closed { from: child }]
+    })
+}
+
+fn tell(child: Child, order: &Order, channels: &Channels) {
+    if let Err(error) = channels.tell(child, order, &[]) {
+        // It is ending, or does not listen: then it is killed at its deadline.
+        log::debug!("{child:?} can't be told {order:?}: {error}");
+    }
+}

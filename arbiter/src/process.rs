@@ -1,0 +1,166 @@
+//! The life of one child process, template or worker alike, and all its transitions.
+//!
+//! Only values: what goes with a transition (a signal, a message, a line in the log) is `decide`'s.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A child process that has not been reaped.
+#[derive(Debug)]
+pub struct Process {
+    /// Its pid.
+    pub pid: i32,
+    /// How far it is.
+    pub life: Life,
+    /// When it is killed because its channel is closed and it goes on; `None` while the channel is open.
+    deaf_until: Option<Duration>,
+}
+
+/// How far a process is.
+#[derive(Debug)]
+pub enum Life {
+    /// It is not ready yet.
+    Booting {
+        /// When it must be; `None` is never.
+        deadline: Option<Duration>,
+    },
+    /// A worker that serves, a template that forks.
+    Ready {
+        /// Since when.
+        since: Duration,
+    },
+    /// It is to end by itself.
+    Ending {
+        /// When it is killed.
+        kill_at: Duration,
+        /// Why it ends.
+        why: Why,
+    },
+    /// It has been sent SIGKILL.
+    Killed {
+        /// Why.
+        why: Why,
+    },
+}
+
+/// Why a process is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The server stops.
+    ServerStops,
+    /// A newer generation serves in its place.
+    Replaced,
+    /// Fewer workers are wanted.
+    Surplus,
+    /// Its generation failed, or a newer one was asked for before it was ready.
+    NotNeeded,
+    /// It has said that it can't start.
+    CannotStart,
+    /// It was not ready in time.
+    BootTimeout,
+    /// It has been at one request for too long.
+    RequestTimeout,
+    /// A template that did not answer the order to fork.
+    NoAnswer,
+    /// Its channel was closed, but it went on.
+    Deaf,
+}
+
+impl Process {
+    /// One that has just been made.
+    #[must_use]
+    pub fn booting(pid: i32, deadline: Option<Duration>) -> Self {
+        Self { pid, life: Life::Booting { deadline }, deaf_until: None }
+    }
+
+    /// It is ready. Answers whether it is news: a process that has been told to end stays so.
+    pub fn become_ready(&mut self, now: Duration) -> bool {
+        let is_news = matches!(self.life, Life::Booting { .. });
+        if is_news {
+            self.life = Life::Ready { since: now };
+        }
+        is_news
+    }
+
+    /// It is to end by itself until `kill_at`, or until an earlier time that was set before. Answers whether it is news.
+    pub fn end(&mut self, kill_at: Duration, why: Why) -> bool {
+        match &mut self.life {
+            Life::Booting { .. } | Life::Ready { .. } => {
+                self.life = Life::Ending { kill_at, why };
+                true
+            }
+            Life::Ending { kill_at: earlier, .. } => {
+                *earlier = kill_at.min(*earlier);
+                false
+            }
+            Life::Killed { .. } => false,
+        }
+    }
+
+    /// It is sent SIGKILL. Answers whether it is news. A reason that it had to end before stays.
+    pub fn kill(&mut self, why: Why) -> bool {
+        let why = match self.life {
+            Life::Booting { .. } | Life::Ready { .. } => why,
+            Life::Ending { why: earlier, .. } => earlier,
+            Life::Killed { .. } => return false,
+        };
+        self.life = Life::Killed { why };
+        true
+    }
+
+    /// Its channel is closed: if it goes on until `kill_at`, it is killed.
+    pub fn lose_channel(&mut self, kill_at: Duration) {
+        self.deaf_until = Some(kill_at);
+    }
+
+    /// Whether its channel is open.
+    #[must_use]
+    pub fn hears(&self) -> bool {
+        self.deaf_until.is_none()
+    }
+
+    /// Why it is to be killed at `now`, if it is.
+    #[must_use]
+    pub fn overdue(&self, now: Duration) -> Option<Why> {
+        let (deadline, why) = match self.life {
+            Life::Booting { deadline } => (deadline, Why::BootTimeout),
+            Life::Ready { .. } => (None, Why::Deaf),
+            Life::Ending { kill_at, why } => (Some(kill_at), why),
+            Life::Killed { .. } => return None,
+        };
+        let is_over = |deadline: Option<Duration>| deadline.is_some_and(|deadline| deadline <= now);
+        if is_over(deadline) {
+            return Some(why);
+        }
+        // One that is ending has its deadline already, and may close what it no longer needs.
+        (is_over(self.deaf_until) && !matches!(self.life, Life::Ending { .. })).then_some(Why::Deaf)
+    }
+
+    /// When it has to be looked at next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let own = match self.life {
+            Life::Booting { deadline } => deadline,
+            Life::Ready { .. } => None,
+            Life::Ending { kill_at, .. } => return Some(kill_at),
+            Life::Killed { .. } => return None,
+        };
+        own.into_iter().chain(self.deaf_until).min()
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ServerStops => "the server stops",
+            Self::Replaced => "a newer generation serves",
+            Self::Surplus => "fewer workers are wanted",
+            Self::NotNeeded => "it is no longer needed",
+            Self::CannotStart => "it can't start",
+            Self::BootTimeout => "it was not ready within boot_timeout",
+            Self::RequestTimeout => "a request took longer than timeout",
+            Self::NoAnswer => "it did not answer the order to fork",
+            Self::Deaf => "its channel to the arbiter was closed, but it went on",
+        })
+    }
+}

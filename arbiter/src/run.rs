@@ -1,0 +1,87 @@
+//! The server from its start to its end: prepares, then loops over events until nothing is left.
+//!
+//! The order of the preparations is that of what must be undone if a later one fails. Called by `main`.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tapster_config::{Settings, Sources};
+use tapster_ipc::{ExitCode, Slot};
+use tapster_sys::{lifeline, signals, stamp};
+
+use crate::decide::decide;
+use crate::event::Event;
+use crate::event_loop::EventLoop;
+use crate::fleet::Fleet;
+use crate::listeners::Patience;
+use crate::load;
+use crate::perform::Stage;
+use crate::pidfile::Pidfile;
+
+/// Serves until told to stop, and returns the status to exit with. What goes wrong is logged.
+#[must_use]
+pub fn serve(settings: Settings, sources: Sources) -> ExitCode {
+    if let Err(reason) = load::start_log(&settings) {
+        eprintln!("tapster: {reason}");
+        return ExitCode::Failed;
+    }
+    match start_and_supervise(settings, sources) {
+        Ok(exit) => exit,
+        Err(reason) => {
+            log::error!("{reason}");
+            ExitCode::Failed
+        }
+    }
+}
+
+fn start_and_supervise(settings: Settings, sources: Sources) -> Result<ExitCode, String> {
+    log::info!("Starting tapster {}", env!("CARGO_PKG_VERSION"));
+    let system = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
+    // Signals first: from here on one ends the server in order, and leaves no file behind.
+    let event_loop = EventLoop::new().map_err(system("can't take over the signals"))?;
+    signals::unblock_all().map_err(system("can't unblock the signals"))?;
+    let pidfile = settings.pid.as_deref().map(Pidfile::write).transpose()?;
+    lifeline::adopt_orphans().map_err(system("can't become the workers' adopter (PR_SET_CHILD_SUBREAPER)"))?;
+    let limits = load::limits(&settings);
+    let loaded = load::load(settings, &[], Patience::START)?;
+    let stage = Stage::new(sources, loaded).map_err(system("can't make the scoreboard"))?;
+    let exit = supervise(Fleet::new(limits), stage, event_loop).map_err(system("can't wait for events"));
+    drop(pidfile);
+    log::info!("Tapster has stopped");
+    exit
+}
+
+fn supervise(mut fleet: Fleet, mut stage: Stage, mut event_loop: EventLoop) -> std::io::Result<ExitCode> {
+    let mut events = VecDeque::from([Event::Tick { busy: Vec::new() }]);
+    loop {
+        while let Some(event) = events.pop_front() {
+            log::debug!("{event:?}");
+            let actions = decide(&mut fleet, event, stamp::monotonic());
+            let mut outcome = stage.perform(actions, &mut event_loop.channels);
+            if let Some(exit) = outcome.exit {
+                return Ok(exit);
+            }
+            outcome.events.append(&mut events);
+            events = outcome.events;
+        }
+        let (now, watched) = (stamp::monotonic(), fleet.watched());
+        let look = next_look(&stage, &watched, now);
+        let next = fleet.next_deadline(now).into_iter().chain(look).min();
+        events = event_loop.wait(next.map(|next| next.saturating_sub(now)))?;
+        if events.is_empty() || look.is_some_and(|look| look <= stamp::monotonic()) {
+            events.push_back(Event::Tick { busy: busy(&stage, &watched) });
+        }
+    }
+}
+
+/// When a worker may have been at one request for too long. One that is idle now has all of its time before it.
+fn next_look(stage: &Stage, watched: &[(u32, Duration)], now: Duration) -> Option<Duration> {
+    let since = |slot| stage.scoreboard().slot(slot).and_then(Slot::busy_since).unwrap_or(now);
+    watched.iter().map(|&(slot, limit)| since(slot).saturating_add(limit)).min()
+}
+
+/// Which of the workers are at something, and since when.
+fn busy(stage: &Stage, watched: &[(u32, Duration)]) -> Vec<(u32, Duration)> {
+    let since = |&(slot, _): &(u32, Duration)| Some((slot, stage.scoreboard().slot(slot)?.busy_since()?));
+    watched.iter().filter_map(since).collect()
+}

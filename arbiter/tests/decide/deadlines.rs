@@ -1,0 +1,123 @@
+//! What takes too long: boots, forks, requests.
+
+use std::time::Duration;
+
+use log::Level;
+use nix::sys::signal::Signal;
+use tapster::action::Action;
+use tapster::event::Event;
+use tapster::fleet::{Child, Fleet, Limits};
+use tapster_ipc::ExitCode;
+
+use crate::world::{SIGKILL, SIGSEGV, World, limits};
+
+fn tick(world: &mut World, busy: &[(u32, Duration)]) {
+    world.happens(Event::Tick { busy: busy.to_vec() });
+}
+
+#[test]
+fn a_worker_busy_for_longer_than_timeout_is_aborted_then_killed_and_replaced_at_once() {
+    let mut world = World::up(2);
+    let since = world.now - Duration::from_secs(30);
+    let pid = world.fleet.process(Child::Worker(1)).unwrap().pid;
+    tick(&mut world, &[(0, since + Duration::from_secs(1)), (1, since)]);
+    assert!(world.has_logged(Level::Error, &format!("WORKER TIMEOUT (pid: {pid}, slot: 1): busy for 30 s")));
+    assert!(world.has_done(&Action::Kill { pid, signal: Signal::SIGABRT }));
+    assert_eq!(world.forks.len(), 1, "replaced at once, into another slot");
+    assert!(!world.has_been_killed(Child::Worker(1)));
+    tick(&mut world, &[(1, since)]);
+    world.pass(Duration::from_secs(1));
+    assert!(world.has_been_killed(Child::Worker(1)));
+    world.reap_killed();
+    world.all_ready();
+    assert_eq!(world.fleet.ready(), 2);
+}
+
+#[test]
+fn without_a_timeout_nothing_is_watched() {
+    let mut world = World::up(1);
+    assert_eq!(world.fleet.watched(), [(0, Duration::from_secs(30))]);
+    world.reload = Ok(Limits { timeout: None, ..limits(1) });
+    world.signal(Signal::SIGHUP);
+    world.template_ready(2);
+    world.all_ready();
+    world.settle();
+    assert!(world.fleet.watched().is_empty());
+    tick(&mut world, &[(1, Duration::ZERO)]);
+    assert_eq!(world.fleet.ready(), 1);
+}
+
+#[test]
+fn a_template_that_hangs_at_the_first_start_is_killed_and_tried_three_times() {
+    let mut world = World::new(1);
+    for _ in 0..3 {
+        world.pass(Duration::from_secs(60));
+        assert!(world.has_been_killed(Child::Template(1)));
+        world.reap_killed();
+        if world.exit.is_none() {
+            world.pass(Duration::from_secs(1));
+        }
+    }
+    assert!(world.has_logged(Level::Error, "not ready within boot_timeout"));
+    assert_eq!(world.exit, Some(ExitCode::AppImport));
+}
+
+#[test]
+fn the_time_to_boot_counts_from_the_order_to_fork() {
+    let mut world = World::up(1);
+    world.exits(Child::Worker(0), SIGSEGV);
+    world.pass(Duration::from_secs(9));
+    world.all_forked();
+    world.pass(Duration::from_secs(52));
+    assert!(world.has_been_killed(Child::Worker(0)));
+}
+
+#[test]
+fn a_template_that_does_not_answer_the_order_to_fork_is_replaced() {
+    let mut world = World::up(2);
+    world.exits(Child::Worker(0), SIGSEGV);
+    world.pass(Duration::from_secs(10));
+    assert!(world.has_been_killed(Child::Template(1)));
+    assert!(world.has_logged(Level::Error, "did not answer the order to fork"));
+    world.reap_killed();
+    world.pass(Duration::from_secs(1));
+    world.template_ready(1);
+    world.all_ready();
+    assert_eq!(world.fleet.ready(), 2);
+}
+
+#[test]
+fn without_a_boot_timeout_a_start_may_take_for_ever() {
+    let mut world = World::new(1);
+    world.fleet = Fleet::new(Limits { boot: None, ..limits(1) });
+    tick(&mut world, &[]);
+    world.pass(Duration::from_secs(100_000));
+    assert!(world.fleet.process(Child::Template(1)).is_some());
+    assert!(!world.has_been_killed(Child::Template(1)));
+}
+
+#[test]
+fn one_that_says_it_cannot_start_but_stays_is_killed() {
+    let mut world = World::up(1);
+    world.exits(Child::Worker(0), SIGSEGV);
+    world.all_forked();
+    world.boot_failed(Child::Worker(0), ExitCode::AppImport);
+    world.pass(Duration::from_secs(2));
+    assert!(world.has_been_killed(Child::Worker(0)));
+}
+
+#[test]
+fn a_workers_own_timer_is_not_taken_for_a_strangers_kill() {
+    let mut world = World::up(1);
+    world.signal(Signal::SIGTERM);
+    world.pass(Duration::from_millis(19_950));
+    world.exits(Child::Worker(0), SIGKILL);
+    assert!(world.has_logged(Level::Warn, "did not stop in time"));
+    assert!(!world.logged().iter().any(|line| line.contains("not sent by tapster")));
+}
+
+#[test]
+fn a_server_in_which_nothing_is_due_sleeps() {
+    let world = World::up(4);
+    assert_eq!(world.fleet.next_deadline(world.now), None);
+}

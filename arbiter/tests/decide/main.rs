@@ -1,0 +1,10 @@
+//! Table tests of `decide`: every signal in every phase, and the stories of starts, reloads, deaths and deadlines. No process
+//! is started and no time passes: `world` plays both.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "clippy knows only the functions with #[test] as tests")]
+
+mod deadlines;
+mod deaths;
+mod reloads;
+mod signals;
+mod starts;
+mod world;

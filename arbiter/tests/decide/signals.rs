@@ -1,0 +1,245 @@
+//! Each signal in each phase.
+
+use std::time::Duration;
+
+use log::Level;
+use nix::sys::signal::Signal::{self, *};
+use tapster::action::{Action, Notice};
+use tapster::fleet::{Child, Manner, Phase};
+use tapster_ipc::{ExitCode, Order};
+
+use crate::world::{CLEAN, World, limits};
+
+const EVERY: [Signal; 9] = [SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH];
+
+fn template_boots() -> World {
+    World::new(2)
+}
+
+fn workers_boot() -> World {
+    let mut world = World::new(2);
+    world.template_ready(1);
+    world.forked(0);
+    world
+}
+
+fn up() -> World {
+    World::up(2)
+}
+
+fn reloading() -> World {
+    let mut world = World::up(2);
+    world.signal(SIGHUP);
+    world.template_ready(2);
+    world.all_forked();
+    world
+}
+
+fn rolling() -> World {
+    let mut world = reloading();
+    world.ready(2);
+    world
+}
+
+fn stopping() -> World {
+    let mut world = World::up(2);
+    world.signal(SIGTERM);
+    world
+}
+
+fn stopping_at_once() -> World {
+    let mut world = World::up(2);
+    world.signal(SIGINT);
+    world
+}
+
+type Phases = [(&'static str, fn() -> World); 7];
+
+const PHASES: Phases = [
+    ("template boots", template_boots),
+    ("workers boot", workers_boot),
+    ("up", up),
+    ("reloading", reloading),
+    ("rolling", rolling),
+    ("stopping", stopping),
+    ("stopping at once", stopping_at_once),
+];
+
+#[test]
+fn after_any_signal_in_any_phase_the_server_ends_on_sigterm_with_status_0() {
+    for (phase, make) in PHASES {
+        for signal in EVERY {
+            let mut world = make();
+            world.signal(signal);
+            if world.exit.is_none() {
+                world.signal(SIGTERM);
+            }
+            if world.exit.is_none() {
+                // Deaf templates and workers included: nothing outlives its deadline.
+                world.pass(Duration::from_secs(61));
+                world.settle();
+            }
+            assert_eq!(world.exit, Some(ExitCode::Stopped), "{signal} while {phase}");
+        }
+    }
+}
+
+#[test]
+fn after_any_signal_that_does_not_stop_the_server_it_serves_in_full() {
+    for (phase, make) in &PHASES[..5] {
+        for signal in EVERY {
+            if matches!(signal, SIGTERM | SIGINT | SIGQUIT) {
+                continue;
+            }
+            let mut world = make();
+            world.signal(signal);
+            let newest = world.fleet.newest;
+            for generation in 1..=newest {
+                world.template_ready(generation);
+            }
+            world.all_ready();
+            for slot in 0..8 {
+                world.ready(slot);
+            }
+            world.all_ready();
+            world.settle();
+            let wanted = match signal {
+                SIGTTIN => 3,
+                SIGTTOU => 1,
+                _ => 2,
+            };
+            assert_eq!(world.fleet.ready(), wanted, "{signal} while {phase}");
+            assert_eq!(world.serving(newest), wanted, "{signal} while {phase}: of the newest generation");
+            assert_eq!(world.fleet.generations.len(), 1, "{signal} while {phase}");
+        }
+    }
+}
+
+#[test]
+fn term_lets_workers_finish_and_closes_the_listeners() {
+    let mut world = up();
+    world.signal(SIGTERM);
+    assert_eq!(world.fleet.phase, Phase::Stopping { manner: Manner::Graceful, exit: ExitCode::Stopped });
+    let retire = Order::Retire { within_ms: 20_000, drain: true };
+    assert_eq!(world.told(|order| *order == retire), [Child::Worker(0), Child::Worker(1)]);
+    assert_eq!(world.told(|order| *order == Order::Quit), [Child::Template(1)]);
+    assert!(world.has_done(&Action::CloseListeners) && world.has_notified(Notice::Stopping));
+    world.exits(Child::Worker(0), CLEAN);
+    world.exits(Child::Template(1), CLEAN);
+    assert_eq!(world.exit, None);
+    world.exits(Child::Worker(1), CLEAN);
+    assert_eq!(world.exit, Some(ExitCode::Stopped));
+}
+
+#[test]
+fn a_worker_that_does_not_finish_in_time_is_killed_and_the_log_names_it() {
+    let mut world = up();
+    world.signal(SIGTERM);
+    world.exits(Child::Template(1), CLEAN);
+    world.pass(Duration::from_millis(19_900));
+    assert!(!world.has_been_killed(Child::Worker(0)));
+    world.pass(Duration::from_millis(200));
+    assert!(world.has_been_killed(Child::Worker(0)) && world.has_been_killed(Child::Worker(1)));
+    assert!(world.has_logged(Level::Warn, "slot: 0"));
+    world.settle();
+    assert_eq!(world.exit, Some(ExitCode::Stopped));
+}
+
+#[test]
+fn term_twice_changes_nothing_and_int_makes_it_quick() {
+    let mut world = stopping();
+    world.take();
+    world.signal(SIGTERM);
+    assert!(world.told(|_| true).is_empty());
+    world.signal(SIGINT);
+    assert_eq!(world.told(|order| *order == Order::Quit).len(), 3);
+    world.signal(SIGINT);
+    world.pass(Duration::from_secs(2));
+    assert!(world.has_been_killed(Child::Worker(0)));
+    world.settle();
+    assert_eq!(world.exit, Some(ExitCode::Stopped));
+}
+
+#[test]
+fn int_and_quit_stop_at_once_and_kill_after_two_seconds() {
+    for signal in [SIGINT, SIGQUIT] {
+        let mut world = up();
+        world.signal(signal);
+        assert_eq!(world.told(|order| *order == Order::Quit).len(), 3, "{signal}");
+        world.pass(Duration::from_millis(1900));
+        assert!(!world.has_been_killed(Child::Worker(0)));
+        world.pass(Duration::from_millis(200));
+        assert!(world.has_been_killed(Child::Worker(0)) && world.has_been_killed(Child::Template(1)));
+    }
+}
+
+#[test]
+fn what_boots_is_killed_by_a_stop_and_what_is_forked_later_too() {
+    let mut world = workers_boot();
+    world.signal(SIGTERM);
+    assert!(world.has_been_killed(Child::Worker(0)));
+    world.forked(1);
+    assert!(world.has_been_killed(Child::Worker(1)), "its fork was ordered before the stop");
+    world.settle();
+    assert_eq!(world.exit, Some(ExitCode::Stopped));
+}
+
+#[test]
+fn nothing_is_replaced_while_the_server_stops() {
+    let mut world = stopping();
+    world.take();
+    world.exits(Child::Worker(0), crate::world::SIGSEGV);
+    world.exits(Child::Template(1), crate::world::SIGSEGV);
+    world.pass(Duration::from_secs(1));
+    assert!(world.forks.is_empty());
+    assert!(!world.has_done(&Action::SpawnTemplate { generation: 1 }));
+}
+
+#[test]
+fn hup_while_stopping_is_ignored_and_said() {
+    for mut world in [stopping(), stopping_at_once()] {
+        world.take();
+        world.signal(SIGHUP);
+        assert!(world.has_logged(Level::Info, "ignored"));
+        assert!(!world.has_done(&Action::LoadSettings));
+    }
+}
+
+#[test]
+fn ttin_and_ttou_change_the_number_of_workers_by_one() {
+    let mut world = up();
+    world.signal(SIGTTIN);
+    world.all_ready();
+    assert_eq!(world.fleet.ready(), 3);
+    world.take();
+    world.signal(SIGTTOU);
+    assert_eq!(world.retired(), [0], "the oldest goes");
+    world.signal(SIGTTOU);
+    world.signal(SIGTTOU);
+    assert!(world.has_logged(Level::Info, "which is the limit"));
+    world.settle();
+    assert_eq!(world.fleet.ready(), 1);
+}
+
+#[test]
+fn hup_sets_the_number_of_workers_back() {
+    let mut world = up();
+    world.signal(SIGTTIN);
+    world.all_ready();
+    world.reload = Ok(limits(2));
+    world.signal(SIGHUP);
+    world.template_ready(2);
+    world.all_ready();
+    world.settle();
+    assert_eq!(world.serving(2), 2);
+    assert_eq!(world.fleet.ready(), 2);
+}
+
+#[test]
+fn the_sender_is_named() {
+    use tapster::event::{Event, Sender};
+    let mut world = up();
+    let sender = Some(Sender { pid: 1, name: "systemd".into() });
+    world.happens(Event::Signal { signal: SIGTERM, sender });
+    assert!(world.has_logged(Level::Info, "SIGTERM from pid 1 (systemd)"));
+}
