@@ -70,8 +70,14 @@ pub enum Action {
         /// Which.
         generation: u64,
     },
-    /// Close all of the arbiter's listeners.
-    CloseListeners,
+    /// Remove the listeners' paths; with `at_once` close them too. Otherwise they stay until what waits in their queues has
+    /// been accepted.
+    CloseListeners {
+        /// Whether nobody will accept what waits.
+        at_once: bool,
+    },
+    /// Have the listeners refuse connections, in whichever process they are still open, and close them.
+    RefuseConnections,
     /// Tell the service manager.
     Notify(Notice),
     /// End the arbiter.

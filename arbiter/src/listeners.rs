@@ -5,11 +5,12 @@
 mod bound;
 mod error;
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use nix::sys::socket::{Shutdown, shutdown};
 use nix::sys::stat::lstat;
 use tapster_config::Bind;
 
@@ -58,6 +59,25 @@ impl Listener {
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// Removes the path that the socket is bound to, if it still is.
+    pub fn remove_path(&self) {
+        if let Some(bound) = &self.path
+            && lstat(&bound.path).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (bound.device, bound.inode))
+        {
+            // Best effort: a stale path is replaced by the next start.
+            let _ = std::fs::remove_file(&bound.path);
+        }
+    }
+
+    /// Has the kernel refuse connections from now on, whichever processes still hold the socket. A socket that was handed
+    /// to this server is its owner's to refuse with.
+    pub fn refuse_connections(&self) {
+        if !matches!(self.bind, Bind::Fd(_)) {
+            // It fails where it refuses already.
+            let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
+        }
+    }
 }
 
 impl AsFd for Listener {
@@ -68,12 +88,7 @@ impl AsFd for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some(bound) = self.path.take()
-            && lstat(&bound.path).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (bound.device, bound.inode))
-        {
-            // Best effort: a stale path is replaced by the next start.
-            let _ = std::fs::remove_file(&bound.path);
-        }
+        self.remove_path();
     }
 }
 

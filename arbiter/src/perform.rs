@@ -31,6 +31,8 @@ pub struct Stage {
     loaded: BTreeMap<u64, Loaded>,
     /// What was loaded and is no generation's yet.
     waiting: Option<Loaded>,
+    /// Listeners that wait for their queues to be emptied while the server stops.
+    closing: Vec<Rc<Listener>>,
 }
 
 /// What an action has brought about at once.
@@ -50,7 +52,14 @@ impl Stage {
     pub fn new(sources: Sources, first: Loaded) -> io::Result<Self> {
         let scoreboard = Scoreboard::create()?;
         let original = first.settings.clone();
-        Ok(Self { sources, original, scoreboard, loaded: BTreeMap::from([(1, first)]), waiting: None })
+        Ok(Self {
+            sources,
+            original,
+            scoreboard,
+            loaded: BTreeMap::from([(1, first)]),
+            waiting: None,
+            closing: Vec::new(),
+        })
     }
 
     /// Where the workers say what they are doing.
@@ -82,7 +91,8 @@ impl Stage {
                 Action::Adopt { generation } => self.adopt(generation),
                 Action::Follow { generation } => self.follow(generation),
                 Action::Forget { generation } => drop(self.loaded.remove(&generation)),
-                Action::CloseListeners => self.close_listeners(),
+                Action::CloseListeners { at_once } => self.close_listeners(at_once),
+                Action::RefuseConnections => self.refuse_connections(),
                 Action::Notify(notice) => systemd::notify(&notice),
                 Action::Exit(exit) => outcome.exit = Some(exit),
             }
@@ -160,10 +170,20 @@ impl Stage {
         }
     }
 
-    fn close_listeners(&mut self) {
+    fn close_listeners(&mut self, at_once: bool) {
         self.waiting = None;
         for loaded in self.loaded.values_mut() {
-            loaded.listeners.clear();
+            self.closing.append(&mut loaded.listeners);
+        }
+        self.closing.iter().for_each(|listener| listener.remove_path());
+        if at_once {
+            self.closing.clear();
+        }
+    }
+
+    fn refuse_connections(&mut self) {
+        for listener in self.closing.drain(..) {
+            listener.refuse_connections();
         }
     }
 }

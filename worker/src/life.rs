@@ -12,7 +12,7 @@ use tapster_ipc::channel::ChildChannel;
 use tapster_ipc::{Boot, ExitCode, Order, ReceiveError, Report, Scoreboard};
 use tapster_python::{Interpreter, LoadError, Python};
 
-use crate::template::{self, Fate};
+use crate::template::{self, Born};
 use crate::{signals, worker};
 
 /// What a template knows, and its workers after it.
@@ -33,31 +33,44 @@ pub(crate) fn main(py: Python<'_>, channel: i32) -> u8 {
             return ExitCode::Failed.status();
         }
     };
-    match live(py, &channel) {
-        Ok(code) => code.status(),
+    let exit = match live(py, &channel) {
+        Ok(Lived::Stopped) => ExitCode::Stopped,
+        Ok(Lived::Worker(context, born)) => {
+            // The template's channel is the template's; its frames have been left, so that generations of forks do not nest.
+            drop(channel);
+            worker::run(py, *context, born)
+        }
         Err(failure) => {
             let exit = ExitCode::of_status(failure.status);
             // An arbiter that is gone needs no report.
             let _ = channel.send(&Report::BootFailed { exit, report: failure.report });
-            exit.status()
+            exit
         }
-    }
+    };
+    exit.status()
 }
 
-fn live(py: Python<'_>, channel: &ChildChannel) -> Result<ExitCode, LoadError> {
+/// What a template's life has led to.
+enum Lived {
+    /// Its end.
+    Stopped,
+    /// A worker's, in the process that it forked.
+    Worker(Box<Context>, Born),
+}
+
+fn live(py: Python<'_>, channel: &ChildChannel) -> Result<Lived, LoadError> {
     signals::ignore_what_is_meant_for_the_arbiter().map_err(|error| failed("can't handle signals", &error))?;
-    let Some(mut context) = receive_boot(channel)? else { return Ok(ExitCode::Stopped) };
+    let Some(context) = receive_boot(channel)? else { return Ok(Lived::Stopped) };
     let settings = &context.settings;
     start_log(settings)?;
     Interpreter::of(py)
         .prepare(&settings.chdir, &settings.pythonpath, &["tapster", &settings.wsgi_app])
         .and_then(|()| Interpreter::of(py).print_stacks_on_fatal_signals())
         .map_err(|error| failed("can't prepare the interpreter", &error))?;
-    match template::run(py, &mut context, channel)? {
-        Fate::Stopped => Ok(ExitCode::Stopped),
-        // The frames of the template have been left, so that generations of forks do not nest.
-        Fate::Worker(born) => Ok(worker::run(py, context, *born)),
-    }
+    Ok(match template::run(py, &context, channel)? {
+        Some(born) => Lived::Worker(Box::new(context), born),
+        None => Lived::Stopped,
+    })
 }
 
 /// Waits for the first order; `None` where the arbiter is gone or wants nothing.

@@ -78,7 +78,8 @@ impl Listeners {
             match accepted {
                 Ok(accepted) => return Some(accepted),
                 Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => return None,
+                    // Invalid is a listener that the arbiter has shut down, since the server stops.
+                    ErrorKind::WouldBlock | ErrorKind::InvalidInput => return None,
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset => {}
                     _ => {
                         // EMFILE, ENFILE, ENOBUFS, ENOMEM: the connection stays in the queue, for a sibling or for later.

@@ -349,6 +349,9 @@ impl Reactor {
             for listener in 0..self.listeners.count() {
                 self.accept(py, listener, usize::MAX);
             }
+            if let Some(Err(error)) = self.channel.as_ref().map(|channel| channel.send(&Report::Drained)) {
+                log::debug!("the arbiter is not there to hear that no connection waits: {error}");
+            }
         }
         if let Err(error) = self.listeners.arm(&self.poll, LISTENERS, false) {
             log::error!("can't stop listening: {error}");

@@ -12,14 +12,6 @@ use tapster_sys::lifeline;
 
 use crate::life::Context;
 
-/// How a template's loop ends.
-pub(crate) enum Fate {
-    /// It has been told to, or its arbiter is gone.
-    Stopped,
-    /// It is no template any more, but the worker that it forked.
-    Worker(Box<Born>),
-}
-
 /// What a worker is born with, beside the context.
 pub(crate) struct Born {
     pub(crate) slot: u32,
@@ -28,8 +20,8 @@ pub(crate) struct Born {
     pub(crate) application: Option<Application>,
 }
 
-/// Forks workers until told to stop.
-pub(crate) fn run(py: Python<'_>, context: &mut Context, channel: &ChildChannel) -> Result<Fate, LoadError> {
+/// Forks workers until told to stop, or until the arbiter is gone. In each worker it answers what that is born with.
+pub(crate) fn run(py: Python<'_>, context: &Context, channel: &ChildChannel) -> Result<Option<Born>, LoadError> {
     let interpreter = Interpreter::of(py);
     let _ = lifeline::rename_process(c"tapster-templat");
     // A collection would touch, and so copy, what its children share; the workers turn it on.
@@ -44,7 +36,7 @@ pub(crate) fn run(py: Python<'_>, context: &mut Context, channel: &ChildChannel)
         }
     }
     if channel.send(&Report::TemplateReady { python: interpreter.version() }).is_err() {
-        return Ok(Fate::Stopped);
+        return Ok(None);
     }
     loop {
         // Without the interpreter's lock, for the threads that preloading may have started.
@@ -53,10 +45,10 @@ pub(crate) fn run(py: Python<'_>, context: &mut Context, channel: &ChildChannel)
                 if let Some(end) = fds.into_iter().next()
                     && let Some(born) = fork_worker(py, context, channel, slot, end)
                 {
-                    return Ok(Fate::Worker(Box::new(Born { application: application.take(), ..born })));
+                    return Ok(Some(Born { application: application.take(), ..born }));
                 }
             }
-            Ok((Order::Quit, _)) | Err(ReceiveError::Closed | ReceiveError::Empty) => return Ok(Fate::Stopped),
+            Ok((Order::Quit, _)) | Err(ReceiveError::Closed | ReceiveError::Empty) => return Ok(None),
             Ok((other, _)) => log::warn!("an order that a template does not expect: {other:?}"),
             Err(ReceiveError::Gossip(what)) => log::warn!("the arbiter sent what is no order: {what}"),
         }

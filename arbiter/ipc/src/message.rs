@@ -68,6 +68,8 @@ pub enum Report {
     },
     /// From a worker: it serves.
     WorkerReady,
+    /// From a worker that was told to retire and drain: nothing waits in the listeners' queues any more.
+    Drained,
     /// From either: it can't start, and exits with `exit`.
     BootFailed {
         /// The status that it exits with, and the server too if it has never been up.
@@ -123,6 +125,7 @@ impl Report {
             Self::Forked { slot, pid } => Writer::new(2).u32(*slot).i32(*pid).0,
             Self::ForkFailed { slot, reason } => Writer::new(3).u32(*slot).text(reason).0,
             Self::WorkerReady => Writer::new(4).0,
+            Self::Drained => Writer::new(6).0,
             Self::BootFailed { exit, report } => Writer::new(5).u32(u32::from(exit.status())).text(report).0,
         }
     }
@@ -140,6 +143,7 @@ impl Report {
                 exit: ExitCode::of_status(u8::try_from(fields.u32()?).ok()?),
                 report: fields.text()?,
             },
+            6 => Self::Drained,
             _ => return None,
         };
         fields.is_at_end().then_some(report)
@@ -236,6 +240,7 @@ mod tests {
             Report::Forked { slot: 1, pid: 12 },
             Report::ForkFailed { slot: 1, reason: "Resource temporarily unavailable".into() },
             Report::WorkerReady,
+            Report::Drained,
             Report::BootFailed { exit: ExitCode::AppImport, report: "Traceback …".into() },
         ]
     }

@@ -10,7 +10,7 @@ use tapster_ipc::ExitCode;
 use super::turn::Turn;
 use crate::action::{Action, Notice};
 use crate::fleet::{Child, Manner, Phase};
-use crate::process::Why;
+use crate::process::{Life, Process, Why};
 
 /// After so many failures without a ready worker a generation is given up, if it may be.
 const TRIALS: u32 = 3;
@@ -89,7 +89,11 @@ impl Turn<'_> {
     fn give_up(&mut self, exit: ExitCode) {
         self.enter_stopping(Manner::Quick, exit);
         for child in self.fleet.children() {
-            self.kill(child, Why::ServerStops);
+            // Those that have said why they can't start are on their way out, and may have last things to do.
+            let is_ending = |process: &Process| matches!(process.life, Life::Ending { .. });
+            if !self.fleet.process(child).is_some_and(is_ending) {
+                self.kill(child, Why::ServerStops);
+            }
         }
     }
 }

@@ -46,6 +46,9 @@ impl Turn<'_> {
                 self.fork_failed(generation, slot, &reason);
             }
             (Child::Worker(slot), Report::WorkerReady) => self.worker_ready(slot),
+            // The worker that is first to find the queues empty; one that is in the midst of a request could not close its
+            // end of the listeners for as long as that takes.
+            (Child::Worker(_), Report::Drained) if self.is_stopping() => self.act(Action::RefuseConnections),
             (_, Report::BootFailed { exit, report }) => self.boot_failed(from, exit, &report),
             (_, report) => self.gossip(from, &format!("{report:?}, which is not its to say")),
         }

@@ -109,7 +109,9 @@ impl Turn<'_> {
     pub(super) fn enter_stopping(&mut self, manner: Manner, exit: ExitCode) {
         if !self.is_stopping() {
             self.act(Action::Notify(Notice::Stopping));
-            self.act(Action::CloseListeners);
+            self.act(Action::CloseListeners { at_once: manner == Manner::Quick });
+        } else if manner == Manner::Quick {
+            self.act(Action::RefuseConnections);
         }
         self.fleet.phase = Phase::Stopping { manner, exit };
         for generation in self.fleet.generations.values_mut() {

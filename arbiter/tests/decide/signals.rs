@@ -5,8 +5,9 @@ use std::time::Duration;
 use log::Level;
 use nix::sys::signal::Signal::{self, *};
 use tapster::action::{Action, Notice};
+use tapster::event::Event;
 use tapster::fleet::{Child, Manner, Phase};
-use tapster_ipc::{ExitCode, Order};
+use tapster_ipc::{ExitCode, Order, Report};
 
 use crate::world::{CLEAN, World, limits};
 
@@ -123,12 +124,31 @@ fn term_lets_workers_finish_and_closes_the_listeners() {
     let retire = Order::Retire { within_ms: 20_000, drain: true };
     assert_eq!(world.told(|order| *order == retire), [Child::Worker(0), Child::Worker(1)]);
     assert_eq!(world.told(|order| *order == Order::Quit), [Child::Template(1)]);
-    assert!(world.has_done(&Action::CloseListeners) && world.has_notified(Notice::Stopping));
+    assert!(world.has_done(&Action::CloseListeners { at_once: false }) && world.has_notified(Notice::Stopping));
     world.exits(Child::Worker(0), CLEAN);
     world.exits(Child::Template(1), CLEAN);
     assert_eq!(world.exit, None);
     world.exits(Child::Worker(1), CLEAN);
     assert_eq!(world.exit, Some(ExitCode::Stopped));
+}
+
+#[test]
+fn connections_are_refused_once_a_worker_has_accepted_what_was_waiting() {
+    let mut world = up();
+    world.happens(Event::Report { from: Child::Worker(0), report: Report::Drained });
+    assert!(!world.has_done(&Action::RefuseConnections), "the server goes on");
+    world.signal(SIGTERM);
+    assert!(!world.has_done(&Action::RefuseConnections), "somebody may be waiting");
+    world.happens(Event::Report { from: Child::Worker(0), report: Report::Drained });
+    assert!(world.has_done(&Action::RefuseConnections));
+}
+
+#[test]
+fn a_quick_stop_after_a_graceful_one_waits_for_no_queue() {
+    let mut world = up();
+    world.signal(SIGTERM);
+    world.signal(SIGINT);
+    assert!(world.has_done(&Action::RefuseConnections));
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn a_worker_that_cannot_import_the_app_ends_the_server_with_its_status() {
 fn a_template_that_cannot_start_ends_the_server_with_its_status() {
     let mut world = World::new(2);
     world.boot_failed(Child::Template(1), ExitCode::AppMissing);
-    assert!(world.has_done(&Action::CloseListeners));
+    assert!(world.has_done(&Action::CloseListeners { at_once: true }));
     world.exits(Child::Template(1), End::Status(4));
     assert_eq!(world.exit, Some(ExitCode::AppMissing));
 }
