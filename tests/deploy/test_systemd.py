@@ -5,9 +5,9 @@ The program is this checkout's build, installed as deploy/README.md says; the Py
 
 import pytest
 from harness import ROOT, wait_until
-from harness.ports import free_port
 from testbed.deployment import Deployment
 from testbed.machine import Machine
+from testbed.ports import free_port
 from testbed.tools import needs, run
 from testbed.unit import SHARED, Unit
 

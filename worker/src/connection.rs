@@ -52,7 +52,9 @@ pub(crate) struct Connection {
     /// The end has been read.
     ended: bool,
     /// The client would not send another request.
-    pub(crate) client_closes: bool,
+    client_closes: bool,
+    /// How many requests it has brought.
+    pub(crate) requests: u32,
 }
 
 pub(crate) enum State {
@@ -128,6 +130,7 @@ impl Connection {
             hung_up: false,
             ended: false,
             client_closes: false,
+            requests: 0,
         }
     }
 
@@ -326,6 +329,10 @@ impl Connection {
             Turn::Done(ending) => {
                 tools.turn = TurnToRun::Free;
                 tools.board.count_request();
+                self.requests = self.requests.saturating_add(1);
+                if self.requests == 2 {
+                    tools.habit.note_reuse();
+                }
                 // The memory that a slow client would hold; where the disk won't take it, memory has to.
                 let _ = self.out.has_room(tools.upload_folder.as_deref());
                 Step::Go(State::Flushing(match ending {

@@ -1,7 +1,9 @@
 //! The accept gate: connections are taken only while this worker could serve them.
 //!
 //! The listeners are the arbiter's, shared with the other workers. While this one's turn to run is taken, it is not
-//! registered for them, so a new connection wakes a sibling that is free instead of waiting here.
+//! registered for them, so a new connection wakes a sibling that is free instead of waiting here. The kernel wakes the
+//! worker that has been registered longest; so one that has accepted goes to the end of that queue, and stays out of it for a
+//! moment while an idle sibling has fewer connections. Else one worker would get all those that a proxy keeps open.
 
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
@@ -10,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use mio::Poll;
 use mio::net::{TcpListener, UnixListener};
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname, setsockopt, sockopt};
+use tapster_ipc::Slot;
 use tapster_sys::epoll;
 
 use crate::deadlines::Millis;
@@ -18,15 +21,27 @@ use crate::socket::Socket;
 /// How long nothing is accepted after the process ran out of descriptors or memory, in milliseconds.
 const PAUSE: Millis = 200;
 
+/// Connections that a worker without siblings accepts at one wake.
+const ACCEPTS_AT_ONCE: usize = 32;
+
 /// An address and port, of either side; `None` for a Unix socket.
 pub(crate) type Address = Option<(IpAddr, u16)>;
+
+/// A sibling that has only so many connections fewer, and an eighth, is as good.
+const SLACK: usize = 2;
+/// How long a worker leaves new connections to idle siblings that have fewer, in milliseconds.
+const COURTESY: Millis = 1;
 
 /// All listeners.
 pub(crate) struct Listeners {
     all: Vec<Listener>,
     armed: bool,
-    /// When accepting is worth trying again.
-    pub(crate) resume_at: Millis,
+    /// Other workers' places on the scoreboard; none where there is one worker.
+    siblings: Vec<Slot>,
+    /// When accepting is worth trying again, after it has failed.
+    resume_at: Millis,
+    /// Until when siblings go first.
+    yields_until: Millis,
 }
 
 enum Listener {
@@ -36,9 +51,37 @@ enum Listener {
 
 impl Listeners {
     /// Takes over the descriptors that came from the arbiter.
-    pub(crate) fn new(fds: Vec<OwnedFd>) -> io::Result<Self> {
+    pub(crate) fn new(fds: Vec<OwnedFd>, siblings: Vec<Slot>) -> io::Result<Self> {
         let all = fds.into_iter().map(Listener::of).collect::<io::Result<_>>()?;
-        Ok(Self { all, armed: false, resume_at: 0 })
+        Ok(Self { all, armed: false, siblings, resume_at: 0, yields_until: 0 })
+    }
+
+    /// How many connections may be accepted at one wake: one where the next may wake a sibling.
+    pub(crate) fn accepts_at_once(&self) -> usize {
+        if self.siblings.is_empty() { ACCEPTS_AT_ONCE } else { 1 }
+    }
+
+    /// Lets siblings go first, after this worker has accepted and has `connections` now.
+    pub(crate) fn yield_to_siblings(&mut self, poll: &Poll, connections: usize, now: Millis) -> io::Result<()> {
+        if self.siblings.is_empty() {
+            return Ok(());
+        }
+        self.arm(poll, 0, false)?;
+        let clearly_fewer = connections.saturating_sub(SLACK + connections / 8);
+        if self.siblings.iter().any(|sibling| sibling.is_freer_than(clearly_fewer)) {
+            self.yields_until = now + COURTESY;
+        }
+        Ok(())
+    }
+
+    /// Whether accepting can succeed, as far as this process knows.
+    pub(crate) fn can_accept(&self, now: Millis) -> bool {
+        now >= self.resume_at
+    }
+
+    /// When the gate opens again, if time alone keeps it shut at `now`.
+    pub(crate) fn opens_at(&self, now: Millis) -> Option<Millis> {
+        Some(self.resume_at.max(self.yields_until)).filter(|&opens| opens > now)
     }
 
     /// The addresses that `environ` tells, by the listener's number.

@@ -14,7 +14,7 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::signal::Signal;
 use slab::Slab;
 use tapster_ipc::channel::ChildChannel;
-use tapster_ipc::{ExitCode, Order, ReceiveError, Report};
+use tapster_ipc::{ExitCode, Order, ReceiveError, Report, Scoreboard, Slot};
 use tapster_python::{Application, Caller, ErrorStream, LoadError, Peer, Python, Server};
 use tapster_sys::lifeline::Deadman;
 use tapster_wire::{Head, Limits};
@@ -23,9 +23,10 @@ use crate::buffer::Buffer;
 use crate::connection::{Connection, Verdict};
 use crate::deadlines::{Deadlines, Millis, NEVER};
 use crate::life::{Context, failed, log_file};
-use crate::listeners::Listeners;
+use crate::listeners::{Address, Listeners};
 use crate::signals::StopSignals;
-use crate::tools::{Clock, Tools, TurnToRun, millis};
+use crate::socket::Socket;
+use crate::tools::{Clock, Habit, Tools, TurnToRun, millis};
 
 const CHANNEL: usize = 0;
 const SIGNALS: usize = 1;
@@ -33,8 +34,6 @@ const LISTENERS: usize = 2;
 /// Connections' tokens are their keys plus this.
 const CONNECTIONS: usize = 1 << 16;
 const EVENTS_AT_ONCE: usize = 256;
-/// Connections that a worker without siblings accepts at one wake.
-const ACCEPTS_AT_ONCE: usize = 32;
 /// Beyond the time that the arbiter grants: what Python's own end may take before the process is killed.
 const FINALISATION: Duration = Duration::from_secs(2);
 
@@ -49,7 +48,6 @@ pub(crate) struct Reactor {
     /// Connections whose requests wait for their turn to run.
     queued: VecDeque<usize>,
     listeners: Listeners,
-    accepts_at_once: usize,
     tools: Tools,
     signals: StopSignals,
     channel: Option<ChildChannel>,
@@ -75,7 +73,7 @@ impl Reactor {
         let Context { settings, scoreboard, listeners, .. } = context;
         let system = |error: io::Error| failed("can't set up the worker", &error);
         let python = |error| failed("can't set up the interpreter for requests", &error);
-        let listeners = Listeners::new(listeners).map_err(system)?;
+        let listeners = Listeners::new(listeners, siblings(&scoreboard, slot, settings.workers)).map_err(system)?;
         let multiprocess = settings.workers > 1;
         let errors = ErrorStream::new(py, log_file(&settings)).map_err(python)?;
         let servers = listeners.addresses().into_iter().map(|address| Server::new(py, address, multiprocess, &errors));
@@ -91,6 +89,7 @@ impl Reactor {
             upload_folder: settings.tmp_upload_dir,
             keep_alive: millis(settings.keep_alive),
             retiring: false,
+            habit: Habit::default(),
         };
         Ok(Self {
             poll: Poll::new().map_err(system)?,
@@ -100,8 +99,6 @@ impl Reactor {
             ready: VecDeque::new(),
             queued: VecDeque::new(),
             listeners,
-            // One at a wake where siblings may be idle: the next wakes one of them.
-            accepts_at_once: if multiprocess { 1 } else { ACCEPTS_AT_ONCE },
             tools,
             signals: StopSignals::new().map_err(system)?,
             channel: None,
@@ -159,10 +156,11 @@ impl Reactor {
 
     /// One round: everything that can be done now, once.
     fn turn(&mut self, py: Python<'_>) -> io::Result<()> {
-        let open = self.life == Life::Serving
-            && self.tools.turn == TurnToRun::Free
-            && self.tools.clock.now >= self.listeners.resume_at;
-        self.listeners.arm(&self.poll, LISTENERS, open)?;
+        let now = self.tools.clock.now;
+        let accepting =
+            self.life == Life::Serving && self.tools.turn == TurnToRun::Free && self.listeners.can_accept(now);
+        self.listeners.arm(&self.poll, LISTENERS, accepting && self.listeners.opens_at(now).is_none())?;
+        self.tools.board.set_accepting(accepting);
         self.wait(py)?;
 
         // Out of the reactor while its own fields are worked on.
@@ -215,8 +213,10 @@ impl Reactor {
         if let Life::Retiring { until: end } = self.life {
             until = until.min(end);
         }
-        if self.life == Life::Serving && self.listeners.resume_at > now {
-            until = until.min(self.listeners.resume_at);
+        if self.life == Life::Serving
+            && let Some(opens) = self.listeners.opens_at(now)
+        {
+            until = until.min(opens);
         }
         // A millisecond more, since the clock's are cut off: waking early would only mean to wait again.
         (until != NEVER).then(|| Duration::from_millis(until.saturating_sub(now) + 1))
@@ -236,7 +236,7 @@ impl Reactor {
                 }
                 self.advance(py, key);
             }
-            token => self.accept(py, token - LISTENERS, self.accepts_at_once),
+            token => self.accept(py, token - LISTENERS, self.listeners.accepts_at_once()),
         }
     }
 
@@ -267,27 +267,40 @@ impl Reactor {
     fn drop_connection(&mut self, py: Python<'_>, key: usize) {
         if let Some(mut connection) = self.connections.try_remove(key) {
             connection.drop_everything(py, key, &mut self.tools);
+            self.tools.board.set_connections(self.connections.len());
+            self.tools.habit.note_end(connection.requests);
             // Closing the socket takes it out of the poll: no other process holds it.
         }
     }
 
     fn accept(&mut self, py: Python<'_>, listener: usize, most: usize) {
+        let now = self.tools.clock.now;
         for _ in 0..most {
-            let now = self.tools.clock.now;
-            let Some((mut socket, address)) = self.listeners.accept(listener, now) else { return };
-            let entry = self.connections.vacant_entry();
-            let token = Token(entry.key() + CONNECTIONS);
-            let registered = self.poll.registry().register(&mut socket, token, Interest::READABLE | Interest::WRITABLE);
-            match (registered, Peer::new(py, address)) {
-                (Ok(()), Ok(peer)) => {
-                    let key = entry.key();
-                    let deadline = self.deadlines.issue();
-                    let connection = entry.insert(Connection::new(socket, listener, peer, deadline, now));
-                    self.deadlines.watch(key, &mut connection.deadline);
-                }
-                (Err(error), _) => log::error!("can't poll a connection: {error}"),
-                (_, Err(error)) => log::error!("can't describe a connection to Python: {error}"),
+            let Some((socket, address)) = self.listeners.accept(listener, now) else { return };
+            self.add_connection(py, socket, listener, address);
+            let count = self.connections.len();
+            self.tools.board.set_connections(count);
+            // Where connections come and go with each request, their numbers say nothing.
+            let share = if self.tools.habit.is_to_stay() { count } else { 0 };
+            if let Err(error) = self.listeners.yield_to_siblings(&self.poll, share, now) {
+                log::error!("can't stop listening for a moment: {error}");
             }
+        }
+    }
+
+    fn add_connection(&mut self, py: Python<'_>, mut socket: Socket, listener: usize, address: Address) {
+        let entry = self.connections.vacant_entry();
+        let (key, now) = (entry.key(), self.tools.clock.now);
+        let interests = Interest::READABLE | Interest::WRITABLE;
+        match (self.poll.registry().register(&mut socket, Token(key + CONNECTIONS), interests), Peer::new(py, address))
+        {
+            (Ok(()), Ok(peer)) => {
+                let deadline = self.deadlines.issue();
+                let connection = entry.insert(Connection::new(socket, listener, peer, deadline, now));
+                self.deadlines.watch(key, &mut connection.deadline);
+            }
+            (Err(error), _) => log::error!("can't poll a connection: {error}"),
+            (_, Err(error)) => log::error!("can't describe a connection to Python: {error}"),
         }
     }
 
@@ -368,6 +381,12 @@ impl Reactor {
             log::error!("can't set the timer that ends a worker that is stuck: {error}");
         }
     }
+}
+
+/// Where the workers of this generation, and of the one before while it retires, may sit.
+fn siblings(scoreboard: &Scoreboard, own: u32, workers: u32) -> Vec<Slot> {
+    let seats = if workers > 1 { workers.saturating_mul(2).saturating_add(8) } else { 0 };
+    (0..seats).filter(|&seat| seat != own).map_while(|seat| scoreboard.slot(seat)).collect()
 }
 
 fn limits(settings: &tapster_config::Settings) -> Limits {

@@ -28,6 +28,32 @@ pub(crate) struct Tools {
     pub(crate) keep_alive: Millis,
     /// No connection is kept for another request.
     pub(crate) retiring: bool,
+    pub(crate) habit: Habit,
+}
+
+/// Whether clients use their connections again: a count of those that did not, which those that did bring down.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Habit(u8);
+
+impl Habit {
+    const CERTAIN: u8 = 8;
+
+    /// A connection has ended after so many requests.
+    pub(crate) fn note_end(&mut self, requests: u32) {
+        if requests <= 1 {
+            self.0 = (self.0 + 1).min(2 * Self::CERTAIN);
+        }
+    }
+
+    /// A connection has brought its second request.
+    pub(crate) fn note_reuse(&mut self) {
+        self.0 = self.0.saturating_sub(1);
+    }
+
+    /// Whether connections that are accepted now may be expected to stay.
+    pub(crate) fn is_to_stay(self) -> bool {
+        self.0 < Self::CERTAIN
+    }
 }
 
 /// Whose application code may run. Frameworks keep state by thread, so nothing else may enter the application while one

@@ -1,7 +1,7 @@
 //! What each worker is doing, in memory that the arbiter reads without asking.
 //!
 //! One slot a worker, on cache lines of its own, written by that worker alone. The arbiter learns from it that a worker is
-//! stuck; nothing on a disk, and no system call to write it.
+//! stuck, and workers who among them has least to do; nothing on a disk, and no system call to write it.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -18,6 +18,8 @@ pub const MOST_SLOTS: u32 = 1024;
 const WORDS_PER_SLOT: usize = 16;
 const BUSY_SINCE: usize = 0;
 const REQUESTS: usize = 1;
+const CONNECTIONS: usize = 2;
+const ACCEPTING: usize = 3;
 
 /// The slots of all workers.
 #[derive(Debug)]
@@ -90,6 +92,23 @@ impl Slot {
         self.0[REQUESTS].store(self.0[REQUESTS].load(Relaxed).wrapping_add(1), Relaxed);
     }
 
+    /// The worker has so many connections open.
+    pub fn set_connections(self, count: usize) {
+        self.0[CONNECTIONS].store(count as u64, Relaxed);
+    }
+
+    /// The worker waits for connections, or does not.
+    pub fn set_accepting(self, accepting: bool) {
+        self.0[ACCEPTING].store(accepting.into(), Relaxed);
+    }
+
+    /// Whether the worker would take a connection at once, and has fewer than `count`.
+    #[must_use]
+    pub fn is_freer_than(self, count: usize) -> bool {
+        let word = |index: usize| self.0[index].load(Relaxed);
+        word(ACCEPTING) != 0 && word(BUSY_SINCE) == 0 && word(CONNECTIONS) < count as u64
+    }
+
     /// How many requests the worker has answered.
     #[must_use]
     pub fn requests(self) -> u64 {
@@ -110,6 +129,11 @@ mod tests {
         worker.busy(Duration::from_secs(5));
         worker.count_request();
         assert_eq!((arbiter.busy_since(), arbiter.requests()), (Some(Duration::from_secs(5)), 1));
+        assert!(!arbiter.is_freer_than(9), "it is busy");
+        worker.idle();
+        worker.set_accepting(true);
+        worker.set_connections(8);
+        assert!(arbiter.is_freer_than(9) && !arbiter.is_freer_than(8));
         arbiter.clear();
         assert_eq!((worker.busy_since(), worker.requests()), (None, 0));
         assert!(board.slot(MOST_SLOTS).is_none());

@@ -3,6 +3,7 @@
 Images and containers are kept in a store of their own under target/, so that the system's are never touched.
 """
 
+import os
 import shutil
 import subprocess
 import uuid
@@ -13,7 +14,9 @@ from harness import ROOT, TAPSTER, request, wait_until
 from .tools import BOUND_TO_THE_TESTS, run
 from .tree import CACHE, locked
 
-IMAGE = "localhost/tapster-example"
+#: One name for each test process: several test runs may share the store.
+_IMAGES = "localhost/tapster-example-"
+IMAGE = f"{_IMAGES}{os.getpid()}"
 #: What a container may take to be there, and what `podman` may take for anything.
 START_DEADLINE_S = 60
 #: The limits are those of an ordinary login; the defaults of a container engine need more than a test machine gives.
@@ -30,6 +33,7 @@ def build_image(tree: Path):
         base = f"localhost/{tree.name}:latest"
         if _podman("image", "exists", base, check=False).returncode != 0:
             _import(tree, base)
+        _remove_abandoned()
         built = CACHE / "built"
         shutil.rmtree(built, ignore_errors=True)
         _install(TAPSTER, built / "out/bin/tapster")
@@ -43,6 +47,15 @@ def remove_image():
     """Removes what `build_image` made; the base stays for the next time."""
     with locked("image"):
         _podman("image", "rm", "--force", IMAGE, check=False)
+
+
+def _remove_abandoned():
+    """Removes the images of test processes that were killed."""
+    listed = _podman("images", "--format={{.Repository}}").stdout.split()
+    for name in listed:
+        owner = name.removeprefix(_IMAGES)
+        if owner != name and not Path("/proc", owner).exists():
+            _podman("image", "rm", "--force", name, check=False)
 
 
 class Container:
