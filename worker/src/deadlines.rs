@@ -68,8 +68,14 @@ impl Deadlines {
         Some(key)
     }
 
-    /// When [`Deadlines::due`] must be asked again.
-    pub(crate) fn next(&self) -> Millis {
-        self.heap.peek().map_or(NEVER, |Reverse((at, ..))| *at)
+    /// When [`Deadlines::due`] must be asked again; `find` as there. Entries of connections that are gone wake nobody.
+    pub(crate) fn next<'a>(&mut self, find: impl Fn(usize) -> Option<&'a Deadline>) -> Millis {
+        while let Some(&Reverse((at, key, serial))) = self.heap.peek() {
+            if find(key).is_some_and(|deadline| deadline.serial == serial && deadline.scheduled == at) {
+                return at;
+            }
+            self.heap.pop();
+        }
+        NEVER
     }
 }

@@ -204,12 +204,13 @@ impl Reactor {
         }
     }
 
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&mut self) -> Option<Duration> {
         if !self.ready.is_empty() {
             return Some(Duration::ZERO);
         }
         let now = self.tools.clock.now;
-        let mut until = self.deadlines.next();
+        let connections = &self.connections;
+        let mut until = self.deadlines.next(|key| connections.get(key).map(|found| &found.deadline));
         if let Life::Retiring { until: end } = self.life {
             until = until.min(end);
         }
