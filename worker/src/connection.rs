@@ -1,6 +1,8 @@
 //! One client's connection: its states, what moves it from one to the next, and when each has taken too long.
 //!
-//!     Idle → Head → Body → Queued → Replying → Flushing → Idle, Lingering or closed
+//! ```text
+//! Idle → Head → Body → Queued → Replying → Flushing → Idle, Lingering or closed
+//! ```
 //!
 //! A state owns what it needs, and every transition stands in this file. It is moved on by the reactor when its socket, its
 //! deadline or the turn to run lets it; each call goes as far as it can.
