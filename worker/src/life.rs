@@ -65,7 +65,7 @@ fn live(py: Python<'_>, channel: &ChildChannel) -> Result<Lived, LoadError> {
     start_log(settings)?;
     Interpreter::of(py)
         .prepare(&settings.chdir, &settings.pythonpath, &["tapster", &settings.wsgi_app])
-        .and_then(|()| Interpreter::of(py).print_stacks_on_fatal_signals())
+        .and_then(|()| Interpreter::of(py).print_stacks_on_fatal_signals(log_file(settings)))
         .map_err(|error| failed("can't prepare the interpreter", &error))?;
     Ok(match template::run(py, &context, channel)? {
         Some(born) => Lived::Worker(Box::new(context), born),

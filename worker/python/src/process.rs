@@ -41,14 +41,18 @@ impl<'py> Interpreter<'py> {
         sys.setattr("argv", arguments)
     }
 
-    /// Has Python print the stacks of all threads to the standard error stream when the process is killed by a fault or
-    /// by SIGABRT.
+    /// Has Python print the stacks of all threads into the log when the process is killed by a fault or by SIGABRT.
     ///
     /// # Errors
-    /// Where `faulthandler` can't be enabled.
-    pub fn print_stacks_on_fatal_signals(self) -> PyResult<()> {
-        // By number, so that it works whatever `sys.stderr` has become.
-        self.0.import("faulthandler")?.call_method1("enable", (2,)).map(drop)
+    /// Where `faulthandler` can't be enabled, or the log file not be opened.
+    pub fn print_stacks_on_fatal_signals(self, log_file: Option<&Path>) -> PyResult<()> {
+        let enable = self.0.import("faulthandler")?.getattr("enable")?;
+        match log_file {
+            // By number, so that it works whatever `sys.stderr` has become.
+            None => enable.call1((2,)),
+            Some(path) => enable.call1((self.0.import("io")?.call_method1("open", (path, "a"))?,)),
+        }
+        .map(drop)
     }
 
     /// Writes out what Python still buffers, which a fork would otherwise have written once more by each child.
