@@ -66,10 +66,13 @@ impl Buffer {
         Ok((count, count < room))
     }
 
-    /// Takes `spare` in place of this one, which is empty and without memory of its own.
+    /// Takes the memory of `spare` in place of its own, with what it holds, unless its own is as large.
     pub(crate) fn borrow(&mut self, spare: &mut Self) {
-        if self.memory.is_empty() {
+        if self.memory.len() < spare.memory.len() {
+            spare.memory[..self.len()].copy_from_slice(self.bytes());
+            (spare.start, spare.end) = (0, self.len());
             std::mem::swap(self, spare);
+            spare.memory = Vec::new();
         }
     }
 
@@ -77,11 +80,12 @@ impl Buffer {
     pub(crate) fn give_back(&mut self, spare: &mut Self) {
         if spare.memory.is_empty() {
             std::mem::swap(self, spare);
-            if !spare.is_empty() {
-                self.memory.extend_from_slice(spare.bytes());
-                (self.start, self.end) = (0, self.memory.len());
-            }
+            self.memory.extend_from_slice(spare.bytes());
+            (self.start, self.end) = (0, self.memory.len());
             (spare.start, spare.end) = (0, 0);
+            // One large head is no reason to keep so much for ever.
+            spare.memory.truncate(STEP);
+            spare.memory.shrink_to(STEP);
         } else if self.is_empty() {
             *self = Self::default();
         }

@@ -55,6 +55,8 @@ pub(crate) struct Connection {
     ended: bool,
     /// The client would not send another request.
     client_closes: bool,
+    /// The request that is being served is a HEAD.
+    wants_head_only: bool,
     /// How many requests it has brought.
     pub(crate) requests: u32,
 }
@@ -66,8 +68,8 @@ pub(crate) enum State {
     Head,
     /// A head is here, in front in the buffer, and its body is arriving behind it.
     Body { head_size: usize, arriving: Box<Arriving> },
-    /// A request is here.
-    Queued(Complete),
+    /// A request is here, and is given up if its turn has not come by then.
+    Queued { complete: Complete, until: Millis },
     /// The application has begun its reply and has more to give.
     Replying(Exchange),
     /// The reply is complete, and on its way.
@@ -132,6 +134,7 @@ impl Connection {
             hung_up: false,
             ended: false,
             client_closes: false,
+            wants_head_only: false,
             requests: 0,
         }
     }
@@ -147,8 +150,10 @@ impl Connection {
     #[inline]
     pub(crate) fn advance(&mut self, py: Python<'_>, key: usize, tools: &mut Tools) -> Verdict {
         self.input.borrow(&mut tools.spare);
+        self.out.borrow(&mut tools.spare_out);
         let verdict = self.run(py, key, tools);
         self.input.give_back(&mut tools.spare);
+        self.out.give_back(&mut tools.spare_out);
         verdict
     }
 
@@ -160,7 +165,7 @@ impl Connection {
                 State::Idle => self.await_request(tools, &mut head_is_here),
                 State::Head => self.read_head(tools, &mut head_is_here),
                 State::Body { head_size, arriving } => self.read_body(head_size, arriving, tools),
-                State::Queued(complete) if tools.turn.is_open_to(key) => {
+                State::Queued { complete, .. } if tools.turn.is_open_to(key) => {
                     if head_is_here || self.parse_again(tools) {
                         head_is_here = false;
                         self.call(py, complete, key, tools)
@@ -168,7 +173,10 @@ impl Connection {
                         Step::Close
                     }
                 }
-                State::Queued(complete) => self.rest(State::Queued(complete), NEVER, Verdict::AwaitTurn),
+                State::Queued { complete, until } => {
+                    self.deadline.at = until;
+                    Step::Rest(State::Queued { complete, until }, Verdict::AwaitTurn)
+                }
                 State::Replying(exchange) => self.go_on_replying(py, exchange, key, tools),
                 State::Flushing(then) => self.flush(then, tools),
                 State::Lingering => self.linger(),
@@ -184,27 +192,33 @@ impl Connection {
         }
     }
 
-    /// The deadline has passed.
+    /// The deadline has passed, as far as the poll has told. Bytes that came since are looked at first.
     pub(crate) fn late(&mut self, py: Python<'_>, key: usize, tools: &mut Tools) -> Verdict {
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Head | State::Body { .. } => {
-                reply::error_page(
-                    408,
-                    "The request did not arrive in time.",
-                    false,
-                    &tools.clock.date,
-                    self.out.memory.end(),
-                );
-                self.input = Buffer::default();
-                self.state = State::Flushing(Then::End);
-                self.advance(py, key, tools)
-            }
+        self.readable = true;
+        let verdict = self.advance(py, key, tools);
+        if matches!(verdict, Verdict::Again | Verdict::Close) || self.deadline.at > tools.clock.now {
+            return verdict;
+        }
+        let step = match std::mem::replace(&mut self.state, State::Idle) {
+            State::Head | State::Body { .. } => self.answer(408, "The request did not arrive in time.", tools),
             State::Replying(exchange) => {
                 log::info!("a client took nothing of its reply for {} s and was cut off", WRITE_TIME / 1000);
                 self.abandon(py, exchange, key, tools);
-                Verdict::Close
+                Step::Close
             }
-            State::Idle | State::Queued(_) | State::Flushing(_) | State::Lingering => Verdict::Close,
+            State::Queued { .. } => {
+                log::warn!("a request waited longer than timeout while another reply was being made, and got a 503");
+                self.answer(503, "The server was busy with another request for too long.", tools)
+            }
+            State::Idle | State::Flushing(_) | State::Lingering => Step::Close,
+        };
+        match step {
+            Step::Go(state) => {
+                self.input = Buffer::default();
+                self.state = state;
+                self.advance(py, key, tools)
+            }
+            Step::Rest(..) | Step::Close => Verdict::Close,
         }
     }
 
@@ -223,7 +237,7 @@ impl Connection {
                 self.abandon(py, exchange, key, tools);
                 true
             }
-            State::Head | State::Body { .. } | State::Queued(_) => true,
+            State::Head | State::Body { .. } | State::Queued { .. } => true,
             State::Flushing(_) => !self.out.is_empty(),
             State::Idle | State::Lingering => false,
         }
@@ -270,13 +284,12 @@ impl Connection {
     fn take_head(&mut self, tools: &mut Tools) -> Step {
         let head = &tools.head;
         self.client_closes = !head.keep_alive;
+        self.wants_head_only = head.is_head_method;
         let behind = self.input.len() - head.size;
         let arriving = match head.body {
-            Body::None | Body::Length(0) => return Step::Go(State::Queued(Complete::NoBody)),
+            Body::None | Body::Length(0) => return self.queue(Complete::NoBody, tools),
             Body::Length(length) if length <= behind as u64 => {
-                return Step::Go(State::Queued(Complete::InPlace(
-                    behind.min(usize::try_from(length).unwrap_or(behind)),
-                )));
+                return self.queue(Complete::InPlace(usize::try_from(length).unwrap_or(behind)), tools);
             }
             Body::Length(length) => Arriving::of_length(length),
             Body::Chunked => Arriving::chunked(tools.limits.body),
@@ -291,6 +304,12 @@ impl Connection {
         Step::Go(State::Body { head_size: head.size, arriving: Box::new(arriving) })
     }
 
+    /// The request is complete.
+    #[inline]
+    fn queue(&self, complete: Complete, tools: &Tools) -> Step {
+        Step::Go(State::Queued { complete, until: tools.clock.now.saturating_add(tools.patience) })
+    }
+
     fn read_body(&mut self, head_size: usize, mut arriving: Box<Arriving>, tools: &mut Tools) -> Step {
         for _ in 0..READS_AT_ONCE {
             let behind = &self.input.bytes()[head_size..];
@@ -298,7 +317,7 @@ impl Connection {
                 Ok((used, complete)) => {
                     self.input.used_behind(head_size, used);
                     if complete {
-                        return Step::Go(State::Queued(Complete::Stored(arriving.into_store())));
+                        return self.queue(Complete::Stored(arriving.into_store()), tools);
                     }
                 }
                 Err(Refused::Client(reject)) => return self.refuse(&reject, tools),
@@ -326,6 +345,7 @@ impl Connection {
         match turn {
             Turn::More(exchange) => {
                 tools.turn = TurnToRun::Of(key);
+                self.deadline.at = NEVER;
                 Step::Go(State::Replying(exchange))
             }
             Turn::Done(ending) => {
@@ -335,8 +355,7 @@ impl Connection {
                 if self.requests == 2 {
                     tools.habit.note_reuse();
                 }
-                // The memory that a slow client would hold; where the disk won't take it, memory has to.
-                let _ = self.out.has_room(tools.upload_folder.as_deref());
+                self.deadline.at = tools.clock.now + WRITE_TIME;
                 Step::Go(State::Flushing(match ending {
                     Ending::KeepAlive => Then::NextRequest,
                     Ending::Close => Then::End,
@@ -386,31 +405,38 @@ impl Connection {
             return Step::Close;
         }
         if !self.out.is_empty() {
-            if self.out.waiting() < before || self.deadline.at == NEVER {
+            if self.out.waiting() < before {
                 self.deadline.at = tools.clock.now + WRITE_TIME;
             }
+            // A slow client's reply need not stay in memory; where the disk won't take it, it has to.
+            let _ = self.out.has_room(tools.upload_folder.as_deref());
             return Step::Rest(State::Flushing(then), Verdict::Wait);
         }
         match then {
             Then::NextRequest => {
                 let idle = if tools.retiring { LAST_CALL.min(tools.keep_alive) } else { tools.keep_alive };
                 self.deadline.at = tools.clock.now + idle;
+                self.wants_head_only = false;
                 match (self.input.is_empty(), self.readable) {
                     (false, _) => Step::Rest(State::Idle, Verdict::Again),
                     (true, true) => Step::Go(State::Idle),
                     (true, false) => Step::Rest(State::Idle, Verdict::Wait),
                 }
             }
-            // Nothing is on its way from a client that has said that it would close and has sent all it announced.
-            Then::End if self.client_closes && self.input.is_empty() && !self.readable => Step::Close,
             Then::End => match self.socket.finish() {
+                // Nothing is on its way from a client that has said that it would close, and has sent all it announced.
+                Ok(()) if self.client_closes && self.input.is_empty() && !self.readable => Step::Close,
                 Ok(()) => {
                     self.deadline.at = tools.clock.now + LINGER_TIME;
                     Step::Go(State::Lingering)
                 }
                 Err(_) => Step::Close,
             },
-            Then::Cut => Step::Close,
+            Then::Cut => {
+                // Said to the kernel, for a process that the application has forked may hold the socket too.
+                let _ = self.socket.finish();
+                Step::Close
+            }
             Then::Reset => {
                 self.socket.reset_on_close();
                 Step::Close
@@ -438,14 +464,10 @@ impl Connection {
 
     /// Answers in the application's place, and ends the connection: what else it holds can't be told apart any more.
     pub(crate) fn answer(&mut self, status: u16, explanation: &str, tools: &mut Tools) -> Step {
-        reply::error_page(status, explanation, false, &tools.clock.date, self.out.memory.end());
+        reply::error_page(status, explanation, self.wants_head_only, &tools.clock.date, self.out.memory.end());
         self.client_closes = false;
+        self.deadline.at = tools.clock.now + WRITE_TIME;
         Step::Go(State::Flushing(Then::End))
-    }
-
-    fn rest(&mut self, state: State, deadline: Millis, verdict: Verdict) -> Step {
-        self.deadline.at = deadline;
-        Step::Rest(state, verdict)
     }
 
     fn fill(&mut self) -> Fill {

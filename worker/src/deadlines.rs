@@ -24,6 +24,13 @@ pub(crate) struct Deadline {
     serial: u64,
 }
 
+impl Deadline {
+    /// Tells its connection from all that came before in this worker.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+}
+
 /// Everybody's.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {

@@ -25,7 +25,7 @@ pub(crate) enum Complete {
 impl Connection {
     /// Calls the application with the request in front of the buffer, whose head is `tools.head`.
     pub(crate) fn call(&mut self, py: Python<'_>, mut complete: Complete, key: usize, tools: &mut Tools) -> Step {
-        tools.board.busy(tapster_sys::stamp::monotonic());
+        tools.board.busy(Duration::from_millis(tools.clock.now));
         let size = tools.head.size;
         let mut used = size;
         let body = match &mut complete {
@@ -58,19 +58,23 @@ impl Connection {
         };
         let mut wire = Wire { out: &mut self.out.memory, sink: &mut sink };
         let turn = tools.caller.call(py, request, stays, tools.clock.date, &mut wire);
+        // However long it took: deadlines count from now.
+        tools.clock.glance();
         self.input.used(used);
         self.after(turn, key, tools)
     }
 
     /// Asks the application for more of its reply.
     pub(crate) fn resume(&mut self, py: Python<'_>, exchange: Exchange, tools: &mut Tools) -> Turn {
-        tools.board.busy(tapster_sys::stamp::monotonic());
+        tools.board.busy(Duration::from_millis(tools.clock.now));
         let mut sink = ReplySink {
             socket: &mut self.socket,
             disk: &mut self.out.disk,
             folder: tools.upload_folder.as_deref(),
             patience: Duration::from_millis(WRITE_TIME),
         };
-        tools.caller.resume(py, exchange, &mut Wire { out: &mut self.out.memory, sink: &mut sink })
+        let turn = tools.caller.resume(py, exchange, &mut Wire { out: &mut self.out.memory, sink: &mut sink });
+        tools.clock.glance();
+        turn
     }
 }

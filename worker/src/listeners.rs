@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use mio::Poll;
 use mio::net::{TcpListener, UnixListener};
+use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname, setsockopt, sockopt};
 use tapster_ipc::Slot;
 use tapster_sys::epoll;
@@ -21,6 +22,8 @@ use crate::socket::Socket;
 /// How long nothing is accepted after the process ran out of descriptors or memory, in milliseconds.
 const PAUSE: Millis = 200;
 
+/// Connections that were gone before they could be accepted, of which so many are passed over at one wake.
+const TRIALS: usize = 64;
 /// Connections that a worker without siblings accepts at one wake.
 const ACCEPTS_AT_ONCE: usize = 32;
 
@@ -36,7 +39,7 @@ const COURTESY: Millis = 1;
 pub(crate) struct Listeners {
     all: Vec<Listener>,
     armed: bool,
-    /// Other workers' places on the scoreboard; none where there is one worker.
+    /// Where other workers may sit on the scoreboard.
     siblings: Vec<Slot>,
     /// When accepting is worth trying again, after it has failed.
     resume_at: Millis,
@@ -58,12 +61,12 @@ impl Listeners {
 
     /// How many connections may be accepted at one wake: one where the next may wake a sibling.
     pub(crate) fn accepts_at_once(&self) -> usize {
-        if self.siblings.is_empty() { ACCEPTS_AT_ONCE } else { 1 }
+        if self.siblings.iter().any(|sibling| sibling.is_accepting()) { 1 } else { ACCEPTS_AT_ONCE }
     }
 
     /// Lets siblings go first, after this worker has accepted and has `connections` now.
     pub(crate) fn yield_to_siblings(&mut self, poll: &Poll, connections: usize, now: Millis) -> io::Result<()> {
-        if self.siblings.is_empty() {
+        if !self.siblings.iter().any(|sibling| sibling.is_accepting()) {
             return Ok(());
         }
         self.arm(poll, 0, false)?;
@@ -111,7 +114,7 @@ impl Listeners {
 
     /// Takes one connection of the listener with that number, if one is waiting.
     pub(crate) fn accept(&mut self, number: usize, now: Millis) -> Option<(Socket, Address)> {
-        loop {
+        for _ in 0..TRIALS {
             let accepted = match self.all.get(number)? {
                 Listener::Tcp(listener) => listener
                     .accept()
@@ -120,21 +123,24 @@ impl Listeners {
             };
             match accepted {
                 Ok(accepted) => return Some(accepted),
-                Err(error) => match error.kind() {
-                    // Invalid is a listener that the arbiter has shut down, since the server stops.
-                    ErrorKind::WouldBlock | ErrorKind::InvalidInput => return None,
-                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset => {}
-                    _ => {
-                        // EMFILE, ENFILE, ENOBUFS, ENOMEM: the connection stays in the queue, for a sibling or for later.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+                    // A listener that the arbiter has shut down, since the server stops.
+                    Some(Errno::EINVAL) => return None,
+                    Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
+                        // The connection stays in the queue, for a sibling or for later.
                         if now >= self.resume_at {
                             log::error!("can't accept a connection: {error}; trying again in {PAUSE} ms");
                         }
                         self.resume_at = now + PAUSE;
                         return None;
                     }
+                    // Of this one connection, which is gone (accept(2), "Error handling").
+                    _ => {}
                 },
             }
         }
+        None
     }
 
     /// How many there are.

@@ -24,7 +24,19 @@ const MOST_ON_DISK: u64 = 1024 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     pub(crate) memory: Outbox,
-    pub(crate) disk: Option<Spool>,
+    pub(crate) disk: Disk,
+}
+
+/// Whether a part of the reply is on disk.
+#[derive(Debug, Default)]
+pub(crate) enum Disk {
+    /// None is.
+    #[default]
+    Unused,
+    /// These bytes are.
+    Holds(Spool),
+    /// None is, and none can be: it has failed for this reply.
+    Failed,
 }
 
 /// Bytes in a file without a name.
@@ -39,22 +51,41 @@ impl Outgoing {
     /// Sends what the socket takes.
     #[inline]
     pub(crate) fn flush(&mut self, socket: &mut Socket) -> io::Result<()> {
-        if let Some(spool) = &mut self.disk {
+        if let Disk::Holds(spool) = &mut self.disk {
             if !spool.send(socket)? {
                 return Ok(());
             }
-            self.disk = None;
+            self.disk = Disk::Unused;
         }
         socket.flush(&mut self.memory)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.disk.is_none() && self.memory.is_empty()
+        self.disk.waiting() == 0 && self.memory.is_empty()
     }
 
     /// How many bytes are waiting.
     pub(crate) fn waiting(&self) -> u64 {
-        self.memory.waiting().len() as u64 + self.disk.as_ref().map_or(0, |spool| spool.end - spool.sent)
+        self.memory.waiting().len() as u64 + self.disk.waiting()
+    }
+
+    /// Takes the memory that `spare` keeps, if it has none in use.
+    #[inline]
+    pub(crate) fn borrow(&mut self, spare: &mut Outbox) {
+        if self.memory.is_empty() {
+            std::mem::swap(&mut self.memory, spare);
+        }
+    }
+
+    /// Gives the memory back if nothing is waiting in it: an idle connection has none.
+    #[inline]
+    pub(crate) fn give_back(&mut self, spare: &mut Outbox) {
+        if self.memory.is_empty() {
+            std::mem::swap(&mut self.memory, spare);
+            if matches!(self.disk, Disk::Failed) {
+                self.disk = Disk::Unused;
+            }
+        }
     }
 
     /// Whether the application may go on: what is too much for memory has gone to disk, and the disk is not full.
@@ -64,28 +95,46 @@ impl Outgoing {
     }
 }
 
-fn make_room(memory: &mut Outbox, disk: &mut Option<Spool>, folder: Option<&Path>) -> bool {
+impl Disk {
+    /// How many bytes it holds that have not been sent.
+    fn waiting(&self) -> u64 {
+        match self {
+            Self::Holds(spool) => spool.end - spool.sent,
+            Self::Unused | Self::Failed => 0,
+        }
+    }
+}
+
+fn make_room(memory: &mut Outbox, disk: &mut Disk, folder: Option<&Path>) -> bool {
     memory.waiting().len() <= HIGH_WATER || spool(memory, disk, folder)
 }
 
 #[cold]
-fn spool(memory: &mut Outbox, disk: &mut Option<Spool>, folder: Option<&Path>) -> bool {
-    if disk.as_ref().is_some_and(|spool| spool.end - spool.sent > MOST_ON_DISK) {
-        return false;
-    }
+fn spool(memory: &mut Outbox, disk: &mut Disk, folder: Option<&Path>) -> bool {
     let spooled = match disk {
-        Some(spool) => spool.append(memory.waiting()),
-        None => Spool::new(folder).and_then(|spool| disk.insert(spool).append(memory.waiting())),
+        Disk::Failed => return false,
+        Disk::Holds(spool) if spool.end - spool.sent > MOST_ON_DISK => return false,
+        Disk::Holds(spool) => spool.append(memory.waiting()),
+        Disk::Unused => Spool::new(folder).and_then(|mut spool| {
+            spool.append(memory.waiting())?;
+            *disk = Disk::Holds(spool);
+            Ok(())
+        }),
     };
     match spooled {
-        Ok(()) => memory.clear(),
-        // A full disk costs no reply: this one goes at its client's pace.
-        Err(error) => log::warn!("can't keep a reply in a temporary file: {error} (see tmp_upload_dir)"),
+        Ok(()) => {
+            memory.clear();
+            true
+        }
+        Err(error) => {
+            // A full disk costs no reply: this one goes on at its client's pace.
+            log::warn!("can't keep a reply in a temporary file: {error} (see tmp_upload_dir)");
+            if matches!(disk, Disk::Unused) {
+                *disk = Disk::Failed;
+            }
+            false
+        }
     }
-    if disk.as_ref().is_some_and(|spool| spool.end == 0) {
-        *disk = None;
-    }
-    memory.is_empty()
 }
 
 impl Spool {
@@ -124,7 +173,7 @@ impl Spool {
 /// A connection as the application's reply sees it.
 pub(crate) struct ReplySink<'a> {
     pub(crate) socket: &'a mut Socket,
-    pub(crate) disk: &'a mut Option<Spool>,
+    pub(crate) disk: &'a mut Disk,
     pub(crate) folder: Option<&'a Path>,
     /// How long a client may take nothing.
     pub(crate) patience: Duration,
@@ -134,7 +183,7 @@ impl Sink for ReplySink<'_> {
     fn send(&mut self, out: &mut Outbox, more: &[u8]) -> io::Result<()> {
         let mut rest = more;
         // Nothing overtakes what is on disk.
-        while self.disk.is_none() && !(out.is_empty() && rest.is_empty()) {
+        while self.disk.waiting() == 0 && !(out.is_empty() && rest.is_empty()) {
             match self.socket.write_vectored(&[IoSlice::new(out.waiting()), IoSlice::new(rest)]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => {
@@ -154,7 +203,7 @@ impl Sink for ReplySink<'_> {
     fn make_room(&mut self, out: &mut Outbox) -> io::Result<()> {
         while !make_room(out, self.disk, self.folder) {
             self.socket.wait_until_writable(self.patience)?;
-            let mut outgoing = Outgoing { memory: std::mem::take(out), disk: self.disk.take() };
+            let mut outgoing = Outgoing { memory: std::mem::take(out), disk: std::mem::take(self.disk) };
             let flushed = outgoing.flush(self.socket);
             (*out, *self.disk) = (outgoing.memory, outgoing.disk);
             flushed?;

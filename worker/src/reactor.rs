@@ -17,7 +17,7 @@ use tapster_ipc::channel::ChildChannel;
 use tapster_ipc::{ExitCode, Order, ReceiveError, Report, Scoreboard, Slot};
 use tapster_python::{Application, Caller, ErrorStream, LoadError, Peer, Python, Server};
 use tapster_sys::lifeline::Deadman;
-use tapster_wire::{Head, Limits};
+use tapster_wire::{Head, Limits, Outbox};
 
 use crate::buffer::Buffer;
 use crate::connection::{Connection, Verdict};
@@ -27,6 +27,7 @@ use crate::listeners::{Address, Listeners};
 use crate::signals::StopSignals;
 use crate::socket::Socket;
 use crate::tools::{Clock, Habit, Tools, TurnToRun, millis};
+use crate::worker::FINALISATION;
 
 const CHANNEL: usize = 0;
 const SIGNALS: usize = 1;
@@ -34,8 +35,6 @@ const LISTENERS: usize = 2;
 /// Connections' tokens are their keys plus this.
 const CONNECTIONS: usize = 1 << 16;
 const EVENTS_AT_ONCE: usize = 256;
-/// Beyond the time that the arbiter grants: what Python's own end may take before the process is killed.
-const FINALISATION: Duration = Duration::from_secs(2);
 
 /// The loop and all that it owns.
 pub(crate) struct Reactor {
@@ -44,9 +43,9 @@ pub(crate) struct Reactor {
     connections: Slab<Connection>,
     deadlines: Deadlines,
     /// Connections that can go on without an event.
-    ready: VecDeque<usize>,
+    ready: VecDeque<Listed>,
     /// Connections whose requests wait for their turn to run.
-    queued: VecDeque<usize>,
+    queued: VecDeque<Listed>,
     listeners: Listeners,
     tools: Tools,
     signals: StopSignals,
@@ -54,6 +53,14 @@ pub(crate) struct Reactor {
     deadman: Deadman,
     graceful: Duration,
     life: Life,
+}
+
+/// A connection in a list. It stands in one list at most, once.
+#[derive(Debug, Clone, Copy)]
+struct Listed {
+    key: usize,
+    /// A later connection of the same key has another.
+    serial: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,10 +90,12 @@ impl Reactor {
             head: Head::default(),
             limits: limits(&settings),
             spare: Buffer::spare(),
+            spare_out: Outbox::default(),
             clock: Clock::new(),
             turn: TurnToRun::Free,
             board: scoreboard.slot(slot).ok_or_else(|| failed("no such slot on the scoreboard", &slot))?,
             upload_folder: settings.tmp_upload_dir,
+            patience: if settings.timeout.is_zero() { NEVER } else { millis(settings.timeout) },
             keep_alive: millis(settings.keep_alive),
             retiring: false,
             habit: Habit::default(),
@@ -129,10 +138,12 @@ impl Reactor {
 
     /// Serves until told to stop, and answers the exit status.
     pub(crate) fn run(&mut self, py: Python<'_>) -> ExitCode {
+        let mut exit = ExitCode::Stopped;
         while !self.is_over() {
             if let Err(error) = self.turn(py) {
                 log::error!("the worker can't go on: {error}");
-                return ExitCode::Failed;
+                exit = ExitCode::Failed;
+                break;
             }
         }
         self.tools.board.busy(tapster_sys::stamp::monotonic());
@@ -143,7 +154,7 @@ impl Reactor {
         if cut_off > 0 {
             log::warn!("requests that were cut off by the worker's end: {cut_off}");
         }
-        ExitCode::Stopped
+        exit
     }
 
     fn is_over(&self) -> bool {
@@ -171,14 +182,14 @@ impl Reactor {
         self.events = events;
 
         for _ in 0..self.ready.len() {
-            if let Some(key) = self.ready.pop_front() {
-                self.advance(py, key);
+            if let Some(listed) = self.ready.pop_front() {
+                self.take_up(py, listed);
             }
         }
         while self.tools.turn == TurnToRun::Free
-            && let Some(key) = self.queued.pop_front()
+            && let Some(listed) = self.queued.pop_front()
         {
-            self.advance(py, key);
+            self.take_up(py, listed);
         }
         self.mind_deadlines(py);
         Ok(())
@@ -187,11 +198,15 @@ impl Reactor {
     /// Sleeps until something happens. The interpreter's lock is free meanwhile.
     fn wait(&mut self, py: Python<'_>) -> io::Result<()> {
         let timeout = self.timeout();
-        self.tools.board.idle();
-        let (poll, events) = (&mut self.poll, &mut self.events);
-        let polled = py.detach(|| poll.poll(events, timeout));
+        let (poll, events, board) = (&mut self.poll, &mut self.events, self.tools.board);
+        board.idle();
+        let polled = py.detach(|| {
+            let polled = poll.poll(events, timeout);
+            // Before the interpreter's lock is had again: a thread that never gives it back must not go unnoticed.
+            board.busy(tapster_sys::stamp::monotonic());
+            polled
+        });
         self.tools.clock.look();
-        self.tools.board.busy(Duration::from_millis(self.tools.clock.now));
         match polled {
             Err(error) if error.kind() == ErrorKind::Interrupted => {
                 // The application's own signal handlers run here, if it has any.
@@ -230,21 +245,32 @@ impl Reactor {
             SIGNALS => self.hear_signals(py),
             token if token >= CONNECTIONS => {
                 let key = token - CONNECTIONS;
-                if event.is_readable()
-                    && let Some(connection) = self.connections.get_mut(key)
-                {
+                let Some(connection) = self.connections.get_mut(key) else { return };
+                if event.is_readable() {
                     connection.note_readable(event.is_read_closed());
                 }
-                self.advance(py, key);
+                // One that is listed has its turn when the list comes to it.
+                if !connection.listed {
+                    self.advance(py, key);
+                }
             }
             token => self.accept(py, token - LISTENERS, self.listeners.accepts_at_once()),
+        }
+    }
+
+    /// Goes on with a connection that was listed, unless it is gone and its key another's.
+    fn take_up(&mut self, py: Python<'_>, listed: Listed) {
+        if let Some(connection) = self.connections.get_mut(listed.key)
+            && connection.deadline.serial() == listed.serial
+        {
+            connection.listed = false;
+            self.advance(py, listed.key);
         }
     }
 
     #[inline]
     fn advance(&mut self, py: Python<'_>, key: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.listed = false;
         let verdict = connection.advance(py, key, &mut self.tools);
         self.follow(py, key, verdict);
     }
@@ -255,10 +281,11 @@ impl Reactor {
         match verdict {
             Verdict::Wait => self.deadlines.watch(key, &mut connection.deadline),
             Verdict::Again | Verdict::AwaitTurn => {
+                self.deadlines.watch(key, &mut connection.deadline);
                 if !connection.listed {
                     connection.listed = true;
                     let list = if verdict == Verdict::Again { &mut self.ready } else { &mut self.queued };
-                    list.push_back(key);
+                    list.push_back(Listed { key, serial: connection.deadline.serial() });
                 }
             }
             Verdict::Close => self.drop_connection(py, key),
@@ -319,7 +346,10 @@ impl Reactor {
 
     fn hear_signals(&mut self, py: Python<'_>) {
         match self.signals.take() {
-            Some(Signal::SIGQUIT) => self.life = Life::Over,
+            Some(Signal::SIGQUIT) => {
+                self.arm_deadman(Duration::ZERO);
+                self.life = Life::Over;
+            }
             Some(_) => self.retire(py, self.graceful, false),
             None => {}
         }
@@ -386,7 +416,7 @@ impl Reactor {
 
 /// Where the workers of this generation, and of the one before while it retires, may sit.
 fn siblings(scoreboard: &Scoreboard, own: u32, workers: u32) -> Vec<Slot> {
-    let seats = if workers > 1 { workers.saturating_mul(2).saturating_add(8) } else { 0 };
+    let seats = workers.saturating_mul(2).saturating_add(8);
     (0..seats).filter(|&seat| seat != own).map_while(|seat| scoreboard.slot(seat)).collect()
 }
 

@@ -42,9 +42,12 @@ pub(crate) fn run(py: Python<'_>, context: &Context, channel: &ChildChannel) -> 
         // Without the interpreter's lock, for the threads that preloading may have started.
         match py.detach(|| channel.receive()) {
             Ok((Order::Fork { slot }, fds)) => {
-                if let Some(end) = fds.into_iter().next()
-                    && let Some(born) = fork_worker(py, context, channel, slot, end)
-                {
+                let Some(end) = fds.into_iter().next() else {
+                    let reason = "the order to fork brought no channel".to_owned();
+                    let _ = channel.send(&Report::ForkFailed { slot, reason });
+                    continue;
+                };
+                if let Some(born) = fork_worker(py, context, channel, slot, end) {
                     return Ok(Some(Born { application: application.take(), ..born }));
                 }
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tapster_ipc::Slot;
 use tapster_python::{Caller, Server};
-use tapster_wire::{DateCache, Head, Limits};
+use tapster_wire::{DateCache, Head, Limits, Outbox};
 
 use crate::buffer::Buffer;
 use crate::deadlines::Millis;
@@ -19,11 +19,14 @@ pub(crate) struct Tools {
     pub(crate) head: Head,
     pub(crate) limits: Limits,
     pub(crate) spare: Buffer,
+    pub(crate) spare_out: Outbox,
     pub(crate) clock: Clock,
     pub(crate) turn: TurnToRun,
     pub(crate) board: Slot,
     /// Where large bodies go; the system's folder for temporary files where none is set.
     pub(crate) upload_folder: Option<PathBuf>,
+    /// How long a request may wait for its turn, in milliseconds: the setting `timeout`.
+    pub(crate) patience: Millis,
     /// How long an idle connection is kept, in milliseconds; 0 closes each after its reply.
     pub(crate) keep_alive: Millis,
     /// No connection is kept for another request.
@@ -86,8 +89,14 @@ impl Clock {
         clock
     }
 
-    pub(crate) fn look(&mut self) {
+    /// The time has passed, but not so much that the date could be another: for within a round.
+    #[inline]
+    pub(crate) fn glance(&mut self) {
         self.now = millis(tapster_sys::stamp::monotonic());
+    }
+
+    pub(crate) fn look(&mut self) {
+        self.glance();
         let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         self.date = *self.dates.at(second);
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use nix::unistd::getppid;
 use tapster_ipc::{ExitCode, Report};
 use tapster_python::{Application, Interpreter, LoadError, Python};
@@ -12,8 +11,8 @@ use crate::life::{Context, failed};
 use crate::reactor::Reactor;
 use crate::template::Born;
 
-/// Beyond the time that a worker has to finish its requests: for the interpreter's own end.
-const FINALISATION: Duration = Duration::from_secs(2);
+/// Beyond the time that a worker has to finish its requests: what Python's own end may take before the process is killed.
+pub(crate) const FINALISATION: Duration = Duration::from_secs(2);
 
 /// Runs the worker and answers its exit status.
 pub(crate) fn run(py: Python<'_>, context: Context, born: Born) -> ExitCode {
@@ -54,12 +53,10 @@ fn prepare(
     }
 }
 
-/// Ties this process's life to the arbiter's: its death comes as SIGTERM, and what does not end then is killed.
+/// Ties this process's life to the arbiter's, whose death also closes the channel: that is when the reactor retires.
 fn stay_with_arbiter(context: &Context) -> Result<(), LoadError> {
     let within = context.settings.graceful_timeout + FINALISATION;
-    lifeline::die_after_signal(Signal::SIGTERM, within)
-        .and_then(|()| lifeline::on_parent_death(Signal::SIGTERM))
-        .map_err(|error| failed("can't watch the arbiter", &error))?;
+    lifeline::outlive_parent_by(within).map_err(|error| failed("can't watch the arbiter", &error))?;
     if getppid().as_raw() != context.boot.arbiter {
         return Err(failed("the arbiter is gone", &"nobody supervises this worker"));
     }

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use tapster_sys::shm::SharedWords;
 
-/// The most workers, of all generations together, that a scoreboard has room for.
-pub const MOST_SLOTS: u32 = 1024;
+/// The most workers, of all generations together, that a scoreboard has room for: in a reload a new generation stands
+/// beside an old one, and beside what is left of those before. Memory is taken only by slots that are used.
+pub const MOST_SLOTS: u32 = 4096;
 
 /// Two cache lines, so that the neighbour-line prefetcher does not tie two workers together.
 const WORDS_PER_SLOT: usize = 16;
@@ -102,6 +103,12 @@ impl Slot {
         self.0[ACCEPTING].store(accepting.into(), Relaxed);
     }
 
+    /// Whether the worker takes connections at all.
+    #[must_use]
+    pub fn is_accepting(self) -> bool {
+        self.0[ACCEPTING].load(Relaxed) != 0
+    }
+
     /// Whether the worker would take a connection at once, and has fewer than `count`.
     #[must_use]
     pub fn is_freer_than(self, count: usize) -> bool {
@@ -124,7 +131,8 @@ mod tests {
     fn what_a_worker_writes_the_arbiter_reads() {
         let board = Scoreboard::create().unwrap();
         let other = Scoreboard::open(board.as_fd().try_clone_to_owned().unwrap()).unwrap();
-        let (worker, arbiter) = (other.slot(1023).unwrap(), board.slot(1023).unwrap());
+        let last = MOST_SLOTS - 1;
+        let (worker, arbiter) = (other.slot(last).unwrap(), board.slot(last).unwrap());
         assert_eq!(arbiter.busy_since(), None);
         worker.busy(Duration::from_secs(5));
         worker.count_request();

@@ -4,6 +4,7 @@
 //! told to stop can arm a timer that ends it whatever its Python code does.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
@@ -49,7 +50,7 @@ pub fn rename_process(name: &std::ffi::CStr) -> io::Result<()> {
 ///
 /// It fires in the kernel, so neither the interpreter's lock nor a stuck thread can hold it back.
 #[derive(Debug)]
-pub struct Deadman(Timer);
+pub struct Deadman(ManuallyDrop<Timer>);
 
 impl Deadman {
     /// Makes the timer, disarmed. A timer does not survive fork(2): make it in the process that it is to end.
@@ -58,7 +59,8 @@ impl Deadman {
     /// The errno of timer_create(2).
     pub fn new() -> io::Result<Self> {
         let notify = SigevNotify::SigevSignal { signal: Signal::SIGKILL, si_value: 0 };
-        Ok(Self(Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(notify))?))
+        // Never deleted: what it is to end includes whatever runs after its owner is gone.
+        Ok(Self(ManuallyDrop::new(Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(notify))?)))
     }
 
     /// Kills this process `after` from now, unless it ends first. Arming again replaces the earlier time.
@@ -71,12 +73,16 @@ impl Deadman {
     }
 }
 
-/// Has `signal` start a countdown in the kernel that kills this process `after` the signal's arrival, unless the process
-/// has ended by then. For the signal that tells of a parent's death, which a process stuck in Python code can't react to.
+/// Lets this process outlive its parent by at most so long: the parent's death starts a countdown in the kernel that ends
+/// even a process that is stuck in Python code. The caller must look afterwards whether the parent is still the one it
+/// expects: it may have died just before.
+///
+/// The death is told by a real-time signal that nothing else uses, because applications handle SIGTERM as they please.
 ///
 /// # Errors
-/// The errno of timer_create(2) or sigaction(2).
-pub fn die_after_signal(signal: Signal, after: Duration) -> io::Result<()> {
+/// The errno of timer_create(2), sigaction(2) or prctl(2).
+pub fn outlive_parent_by(at_most: Duration) -> io::Result<()> {
+    let signal = libc::SIGRTMAX() - 1;
     let mut event: libc::sigevent = {
         // SAFETY: `sigevent` is plain data, for which all zeroes is a value.
         unsafe { std::mem::zeroed() }
@@ -88,16 +94,20 @@ pub fn die_after_signal(signal: Signal, after: Duration) -> io::Result<()> {
     if unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) } == -1 {
         return Err(io::Error::last_os_error());
     }
-    let after = TimeSpec::from_duration(after.max(Duration::from_millis(1)));
+    let at_most = TimeSpec::from_duration(at_most.max(Duration::from_millis(1)));
     let zero = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    let countdown = libc::itimerspec { it_interval: zero, it_value: *after.as_ref() };
+    let countdown = libc::itimerspec { it_interval: zero, it_value: *at_most.as_ref() };
     let timer = timer as usize;
     // SAFETY: the action makes one call, of a function that is async-signal-safe (signal-safety(7)), on a timer that is
     // never deleted, with a value that the closure owns.
     unsafe {
-        signal_hook::low_level::register(signal as libc::c_int, move || {
+        signal_hook::low_level::register(signal, move || {
             libc::timer_settime(timer as libc::timer_t, 0, &raw const countdown, std::ptr::null_mut());
         })
     }?;
+    // SAFETY: PR_SET_PDEATHSIG takes a signal's number and changes nothing else.
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
     Ok(())
 }
