@@ -1,6 +1,8 @@
 //! A request's body while it arrives: in memory at first, then in a temporary file that has no name.
 //!
 //! The application is called when all of it is here, so a client that sends slowly costs memory or disk, never a thread.
+//!
+//! It reads no socket: `connection` feeds it what has come.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};

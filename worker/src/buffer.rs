@@ -2,6 +2,8 @@
 //!
 //! An idle connection holds no memory here: while there is nothing to keep, all connections read into one spare buffer of
 //! the worker's.
+//!
+//! It never looks at the bytes. Used by `connection`.
 
 use std::io::{self, Read};
 

@@ -3,6 +3,8 @@
 //! A connection moves its own deadline by writing a number. One entry a connection stands in a heap; when its time comes, the
 //! entry is put back if the deadline has moved meanwhile. So the heap is touched once a deadline's length, not once a
 //! request.
+//!
+//! It reads no clock and drops no connection. Asked by the reactor; connections move their own.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,6 +1,7 @@
 //! From a complete request into the application.
 //!
-//! Today in the reactor's own thread, one request at a time. Whose turn it is to run stands in [`TurnToRun`].
+//! Today in the reactor's own thread, one request at a time. Whose turn it is to run stands in [`TurnToRun`]. What comes of a
+//! call is `connection`'s to say, which is also its only caller.
 //!
 //! [`TurnToRun`]: crate::tools::TurnToRun
 

@@ -4,6 +4,8 @@
 //! registered for them, so a new connection wakes a sibling that is free instead of waiting here. The kernel wakes the
 //! worker that has been registered longest; so one that has accepted goes to the end of that queue, and stays out of it for a
 //! moment while an idle sibling has fewer connections. Else one worker would get all those that a proxy keeps open.
+//!
+//! It never reads from a connection. Called by the reactor.
 
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;

@@ -2,6 +2,8 @@
 //!
 //! A client that takes a large reply slowly would otherwise hold the application, which has more to give. So above a mark in
 //! memory the reply goes on in a temporary file that has no name, and the application with its next block.
+//!
+//! It never closes a connection: errors are its owner's. Used by `connection`, and by the application's reply through [`ReplySink`].
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Write};

@@ -2,6 +2,8 @@
 //!
 //! The reactor is one value that one thread owns. It decides nothing about requests, which are the connections' matter, and
 //! nothing about its own life, which is the arbiter's: it ends when it has been told to, or when the arbiter is gone.
+//!
+//! It never parses, and never calls the application but through a connection. Made and run by `worker`.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};

@@ -1,4 +1,6 @@
 //! Signals in templates and workers: most are none of their business, two tell a worker to stop.
+//!
+//! It only notes what has come; `life` and the reactor decide what that means.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};

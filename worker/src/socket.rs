@@ -1,4 +1,6 @@
 //! A client's socket, TCP or Unix.
+//!
+//! It never waits, but in `wait_until_writable`, and keeps nothing. Used by `connection` and `outgoing`.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;

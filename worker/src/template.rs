@@ -1,6 +1,6 @@
 //! The template: a started interpreter, with the application in it where `preload` says so, that forks workers on order.
 //!
-//! Single-threaded, because only the thread that forks exists in the child. It serves nothing.
+//! Single-threaded, because only the thread that forks exists in the child. It serves nothing. Called by `life`.
 
 use std::os::fd::OwnedFd;
 

@@ -1,4 +1,6 @@
 //! What all connections of a worker share while one of them is being served.
+//!
+//! A bench of values; what is done with them is the business of `connection` and `dispatch`. Owned by the reactor.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,4 +1,6 @@
 //! A worker's beginning and end: the application is loaded, the reactor built and run.
+//!
+//! It serves nothing itself. Called by `life`, in the process that a template has forked.
 
 use std::time::Duration;
 

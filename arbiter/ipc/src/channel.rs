@@ -1,6 +1,8 @@
 //! A pair of sockets between the arbiter and one child, typed by what may be said in each direction.
 //!
 //! `SOCK_SEQPACKET` keeps messages apart and tells when the other side is gone.
+//!
+//! It decides nothing about a message. Used by the arbiter at one end, by templates and workers at the other.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -43,9 +45,9 @@ impl Channel {
     /// Sends an order and descriptors that go with it.
     ///
     /// # Errors
-    /// As [`tapster_sys::rights::send`].
+    /// As [`tapster_sys::rights::send`] and [`Order::encode`].
     pub fn send(&self, order: &Order, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-        tapster_sys::rights::send(self.0.as_fd(), &order.encode(), fds)
+        tapster_sys::rights::send(self.0.as_fd(), &order.encode()?, fds)
     }
 
     /// The next report that is waiting.

@@ -1,4 +1,6 @@
 //! The exit statuses of the program and of its processes, gunicorn's where gunicorn has one.
+//!
+//! Read by the arbiter, which alone turns a child's status into its own.
 
 /// Why a process ended, as its exit status says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

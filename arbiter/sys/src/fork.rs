@@ -3,11 +3,14 @@
 //! Raw `clone(CLONE_PARENT)` would make a sibling in one step, but leaves glibc's cached thread id wrong and skips
 //! `pthread_atfork`. So the template forks twice: the process between exits at once, and the kernel hands the grandchild to
 //! the nearest subreaper, which is the arbiter.
+//!
+//! What the new process does is the caller's: the arbiter's `spawn` and the worker library's `template`.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe};
 
@@ -54,7 +57,8 @@ pub fn adopted_by(adopter: i32) -> io::Result<Side> {
             drop(writer);
             let mut answer = [0; 4];
             let read = File::from(reader).read_exact(&mut answer);
-            waitpid(between, None).map(drop)?;
+            // Only so that no zombie stays. An application that ignores SIGCHLD, or reaps what it finds, has left none.
+            while waitpid(between, None) == Err(Errno::EINTR) {}
             let pid = read.map(|()| i32::from_ne_bytes(answer)).map_err(|_| errno(libc::ECHILD))?;
             if pid < 0 { Err(errno(-pid)) } else { Ok(Side::Parent { pid }) }
         }

@@ -2,6 +2,8 @@
 //!
 //! The arbiter adopts its grandchildren, a child is told by a signal when its parent dies, and a process that has been
 //! told to stop can arm a timer that ends it whatever its Python code does.
+//!
+//! It ends no process itself, and reaps none. Called by the arbiter, by `door` and by the worker.
 
 use std::io;
 use std::mem::ManuallyDrop;

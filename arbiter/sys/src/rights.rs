@@ -1,6 +1,7 @@
 //! Datagrams over a Unix socket that carry file descriptors (unix(7), `SCM_RIGHTS`).
 //!
 //! Receiving makes descriptors out of numbers, which is why this is here and not in `ipc`, which gives them meaning.
+//! Called by `ipc::channel` only.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -36,7 +37,8 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, 
     let mut slices = [IoSliceMut::new(buffer)];
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
     let mut fds = Vec::new();
-    for control in message.cmsgs()? {
+    // An error here is that not all control data has fit.
+    for control in message.cmsgs().map_err(|_| io::Error::from_raw_os_error(libc::EMSGSIZE))? {
         if let ControlMessageOwned::ScmRights(numbers) = control {
             // SAFETY: the kernel has just made these descriptors for this process; nothing else knows their numbers.
             fds.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));

@@ -2,6 +2,8 @@
 //!
 //! Words, because any bit pattern another process may leave in them is a valid `u64`: a worker gone mad can make a figure
 //! wrong, but nothing here unsound.
+//!
+//! What the words mean is `ipc::scoreboard`'s, its only caller.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -9,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use nix::unistd::ftruncate;
@@ -26,8 +29,11 @@ impl SharedWords {
     /// # Errors
     /// The errno of memfd_create(2), ftruncate(2) or mmap(2).
     pub fn create(count: NonZeroUsize) -> io::Result<Self> {
-        let memory = memfd_create(c"tapster-scoreboard", MFdFlags::MFD_CLOEXEC)?;
+        let memory = memfd_create(c"tapster-scoreboard", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
         ftruncate(&memory, i64::try_from(count.get() * size_of::<AtomicU64>()).unwrap_or(i64::MAX))?;
+        // No process that gets it can take the ground away from under another's mapping.
+        let fixed = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+        fcntl(&memory, FcntlArg::F_ADD_SEALS(fixed))?;
         Self::map(memory, count)
     }
 
@@ -46,7 +52,7 @@ impl SharedWords {
             mmap(None, bytes, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, &memory, 0)
         }?;
         // SAFETY: the mapping is page-aligned, `count` words long, zero-filled by the kernel, never unmapped and never
-        // written but through atomics; the file can't shrink under it, for only ours hold it and none truncates it.
+        // written but through atomics; the file is sealed against shrinking under it.
         let words = unsafe { std::slice::from_raw_parts(start.as_ptr().cast::<AtomicU64>(), count.get()) };
         Ok(Self { words, memory })
     }

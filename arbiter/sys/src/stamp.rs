@@ -1,4 +1,6 @@
 //! The local time as log lines carry it, and the clock that all processes share.
+//!
+//! Called by every process of ours, for lines in the log and for deadlines.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
