@@ -1,5 +1,6 @@
 """HUP: new code and settings are served once they have proven themselves, and until then, or if never, the old ones."""
 
+import re
 import signal
 
 import pytest
@@ -237,3 +238,69 @@ def test_hups_in_quick_succession_end_with_the_newest_code(serve, tmp_path):
     server.reload()
     assert {server.get().text for _ in range(10)} == {"5"}
     wait_until(lambda: len(server.tree()) == 4, what="arbiter, template and two workers are all that is left")
+
+
+def test_hup_to_a_descriptor_that_was_not_passed_leaves_the_servers_own_alone(serve, tmp_path):
+    own = f'bind = "127.0.0.1:{free_port()}"\n'
+    server = start(serve, tmp_path, workers=None, bind="", settings=own)
+    server.bind = own.split('"')[1]
+    before = server.tree()
+    for number in range(3, 9):
+        server.write_settings(f'bind = "fd://{number}"\n')
+        server.send(signal.SIGHUP)
+        server.wait_log(rf"fd://{number}.*nothing was passed")
+        expect_unchanged(server, before)
+    server.write_settings(own)
+    deploy(tmp_path, 2)
+    server.reload()
+    assert server.get().text == "2"
+
+
+def test_hup_to_code_that_crashes_soon_after_it_is_ready_keeps_old_workers(serve, tmp_path):
+    server = start(serve, tmp_path, workers=2)
+    old, before = server.worker_pids(), server.tree()
+    (tmp_path / "deployed.py").write_text(
+        GOOD.format(version=2, hang=False)
+        + "import threading\nthreading.Timer(0.2, os._exit, [5]).start()\n"
+    )
+    server.send(signal.SIGHUP)
+    server.wait_log("Generation 2 failed to boot; generation 1 goes on", 20)
+    expect_unchanged(server, before)
+    assert server.worker_pids() == old
+    deploy(tmp_path, 3)
+    server.reload()
+    assert server.get().text == "3"
+
+
+def test_a_hup_that_hangs_lasts_no_longer_than_boot_timeout(serve, tmp_path):
+    server = start(serve, tmp_path, env={"TAPSTER_BOOT_TIMEOUT": "1"})
+    deploy(tmp_path, 2, hang=True)
+    server.send(signal.SIGHUP)
+    server.wait_log("Generation 2 failed to boot")
+    assert len(re.findall("is killed .* not ready within boot_timeout", server.log())) == 1, server.tail()
+
+
+def test_hup_from_every_address_to_one_of_them_says_that_it_needs_a_restart(serve, tmp_path):
+    port = free_port()
+    server = start(serve, tmp_path, workers=None, bind="", settings=f'bind = ":{port}"\n')
+    server.bind = f"127.0.0.1:{port}"
+    before = server.tree()
+    server.write_settings(f'bind = "{server.bind}"\n')
+    server.send(signal.SIGHUP)
+    server.wait_log("this server itself.*restart")
+    expect_unchanged(server, before)
+
+
+def test_a_link_to_a_release_that_is_set_anew_is_followed_by_hup(serve, tmp_path):
+    for version in (1, 2):
+        (tmp_path / f"release-{version}").mkdir()
+        deploy(tmp_path / f"release-{version}", version)
+    current = tmp_path / "current"
+    current.symlink_to("release-1")
+    server = serve("deployed:application", cwd=current, env={"PWD": str(current)})
+    assert server.get().text == "1"
+    (tmp_path / "next").symlink_to("release-2")
+    (tmp_path / "next").rename(current)
+    server.log_path = tmp_path / "release-1" / server.log_path.name
+    server.reload()
+    assert server.get().text == "2"

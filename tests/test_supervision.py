@@ -247,3 +247,25 @@ def test_a_worker_out_of_file_descriptors_serves_again_when_there_are_some(serve
         assert wire.reply().json == worker
         wire.close()
     assert server.worker_pids() == {worker}
+
+
+def test_a_preloaded_application_that_ignores_the_ends_of_children_can_be_forked(serve, tmp_path):
+    (tmp_path / "ignoring.py").write_text(
+        "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nfrom ops import application\n"
+    )
+    server = serve("ignoring:application", "--preload", workers=2)
+    assert server.get("/pid").json in server.worker_pids()
+    assert "can't be forked" not in server.log()
+
+
+def test_a_stuck_request_of_a_retiring_worker_is_killed_after_timeout_and_not_later(serve, tmp_path):
+    server = serve("ops:application", "--timeout", "2", "--graceful-timeout", "60", workers=1)
+    old, started = server.live()[0].pid, tmp_path / "started"
+    with server.wire(timeout=20) as wire:
+        wire.get(f"/sleep?60,{started}")
+        wait_until(started.exists, what="the request runs")
+        server.send(signal.SIGHUP)
+        with pytest.raises(Truncated):
+            wire.reply()
+    server.wait_log(rf"WORKER TIMEOUT \(pid: {old}")
+    wait_replaced(server, old)

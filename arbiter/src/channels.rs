@@ -21,7 +21,7 @@ pub(crate) const FIRST_TOKEN: usize = 16;
 
 /// All channels that are open.
 #[derive(Debug)]
-pub struct Channels {
+pub(crate) struct Channels {
     registry: Registry,
     ends: BTreeMap<Child, End>,
     by_token: BTreeMap<Token, Child>,
@@ -40,13 +40,13 @@ struct End {
 impl Channels {
     /// None yet; `registry` is the event loop's.
     #[must_use]
-    pub fn new(registry: Registry) -> Self {
+    pub(crate) fn new(registry: Registry) -> Self {
         let (ends, by_token) = (BTreeMap::new(), BTreeMap::new());
         Self { registry, ends, by_token, next_token: FIRST_TOKEN, unheard: Vec::new() }
     }
 
     /// Keeps a child's channel, without hearing it.
-    pub fn keep(&mut self, child: Child, channel: Channel) {
+    pub(crate) fn keep(&mut self, child: Child, channel: Channel) {
         self.discard(child);
         self.ends.insert(child, End { channel, token: None });
     }
@@ -55,7 +55,7 @@ impl Channels {
     ///
     /// # Errors
     /// Where it can't be polled.
-    pub fn attend(&mut self, child: Child) -> io::Result<Vec<Event>> {
+    pub(crate) fn attend(&mut self, child: Child) -> io::Result<Vec<Event>> {
         let Some(end) = self.ends.get_mut(&child) else { return Ok(Vec::new()) };
         let token = Token(self.next_token);
         self.next_token += 1;
@@ -69,7 +69,7 @@ impl Channels {
     ///
     /// # Errors
     /// As [`Channel::send`]; `EPIPE` where there is no channel any more.
-    pub fn tell(&self, child: Child, order: &Order, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    pub(crate) fn tell(&self, child: Child, order: &Order, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         match self.ends.get(&child) {
             Some(end) => end.channel.send(order, fds),
             None => Err(io::ErrorKind::BrokenPipe.into()),
@@ -77,7 +77,7 @@ impl Channels {
     }
 
     /// Closes a channel.
-    pub fn discard(&mut self, child: Child) {
+    pub(crate) fn discard(&mut self, child: Child) {
         let Some(end) = self.ends.remove(&child) else { return };
         if let Some(token) = end.token {
             self.by_token.remove(&token);
@@ -87,24 +87,24 @@ impl Channels {
     }
 
     /// What the child whose token polling has brought has to say.
-    pub fn hear_token(&mut self, token: Token) -> Vec<Event> {
+    pub(crate) fn hear_token(&mut self, token: Token) -> Vec<Event> {
         self.by_token.get(&token).copied().map_or_else(Vec::new, |child| self.hear(child))
     }
 
     /// What all children have to say, so that nothing they have said comes after their deaths.
-    pub fn hear_all(&mut self) -> Vec<Event> {
+    pub(crate) fn hear_all(&mut self) -> Vec<Event> {
         let children: Vec<_> = self.by_token.values().copied().collect();
         children.into_iter().flat_map(|child| self.hear(child)).collect()
     }
 
     /// What was left over.
-    pub fn hear_rest(&mut self) -> Vec<Event> {
+    pub(crate) fn hear_rest(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.unheard).into_iter().flat_map(|child| self.hear(child)).collect()
     }
 
     /// Whether something was left over, so that polling must not wait.
     #[must_use]
-    pub fn has_rest(&self) -> bool {
+    pub(crate) fn has_rest(&self) -> bool {
         !self.unheard.is_empty()
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Binds no address and takes over no signal: one that comes ends this process, and the kernel then ends the template.
 
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tapster_config::Settings;
 use tapster_ipc::{Channel, ExitCode, ReceiveError, Report, Scoreboard};
 use tapster_sys::{stamp, wait};
 
+use crate::complain;
 use crate::event::End;
 use crate::load::{self, limits};
 use crate::spawn::{Recipe, template};
@@ -20,11 +22,12 @@ use crate::spawn::{Recipe, template};
 pub fn check(settings: &Settings) -> ExitCode {
     match load::start_log(settings).map_err(|reason| (ExitCode::Failed, reason)).and_then(|()| import(settings)) {
         Ok(()) => {
-            println!("The settings and the application are fine.");
+            // Whether anybody reads it is not what was asked.
+            let _ = writeln!(std::io::stdout(), "The settings and the application are fine.");
             ExitCode::Stopped
         }
         Err((exit, reason)) => {
-            eprintln!("tapster: {}", reason.trim_end());
+            complain(reason.trim_end());
             exit
         }
     }

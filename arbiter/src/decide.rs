@@ -1,7 +1,7 @@
 //! What to do about an event: one function, without I/O and without a clock, so that every case is a line in a table test.
 //!
 //! An event edits what is wanted or what is known of the fleet (`signals`, `reports`, `deaths`); then whatever is late is
-//! ended (`deadlines`), and `converge` makes the fleet follow what is wanted. Called by `run`, for each event in turn.
+//! ended (`deadlines`), a new generation that has shown that it works is relied on (`reports`), and `converge` makes the fleet follow what is wanted. Called by `run`, for each event in turn.
 
 mod converge;
 mod deadlines;
@@ -34,6 +34,7 @@ pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
         Event::Tick { busy } => turn.tick(&busy),
     }
     turn.expire();
+    turn.prove();
     turn.converge();
     turn.actions
 }

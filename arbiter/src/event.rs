@@ -108,6 +108,12 @@ impl End {
         matches!(self, Self::Killed { signal, .. } if signal == Signal::SIGKILL as i32)
     }
 
+    /// Whether the kernel may have ended it for want of memory.
+    #[must_use]
+    pub fn is_out_of_memory(self) -> bool {
+        matches!(self, Self::Killed { out_of_memory: true, .. })
+    }
+
     /// Whether it ended as one does that is told to: with status 0, or by a signal that asks for an end.
     #[must_use]
     pub fn is_clean(self) -> bool {
@@ -124,7 +130,7 @@ impl End {
             Self::Killed { out_of_memory: true, .. } if self.is_sigkill() => {
                 format!("{self}: out of memory (the kernel has killed in this control group; see memory.events)")
             }
-            Self::Killed { .. } if self.is_sigkill() => format!("{self} (not sent by tapster)"),
+            Self::Killed { .. } if self.is_sigkill() => format!("{self} (not sent by the arbiter)"),
             _ => self.to_string(),
         }
     }

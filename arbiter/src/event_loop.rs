@@ -36,7 +36,7 @@ const TAKEN: [Signal; 10] = [
 
 /// Where events come from.
 #[derive(Debug)]
-pub struct EventLoop {
+pub(crate) struct EventLoop {
     poll: Poll,
     events: Events,
     signals: SignalDelivery<UnixStream, WithOrigin>,
@@ -50,7 +50,7 @@ impl EventLoop {
     ///
     /// # Errors
     /// The errno of epoll_create(2), socketpair(2) or sigaction(2).
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let (read, write) = UnixStream::pair()?;
         let signals = SignalDelivery::with_pipe(read, write, WithOrigin::default(), TAKEN.map(|signal| signal as i32))?;
@@ -64,7 +64,7 @@ impl EventLoop {
     ///
     /// # Errors
     /// The errno of epoll_wait(2), but not `EINTR`.
-    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<VecDeque<Event>> {
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<VecDeque<Event>> {
         let timeout = if self.channels.has_rest() { Some(Duration::ZERO) } else { timeout };
         match self.poll.poll(&mut self.events, timeout) {
             // A signal interrupts the wait, and is in the pipe.

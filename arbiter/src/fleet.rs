@@ -10,7 +10,7 @@ use std::time::Duration;
 use tapster_ipc::ExitCode;
 
 use crate::event::End;
-use crate::process::{Life, Process};
+use crate::process::{Life, Process, Why};
 use crate::throttle::Throttle;
 
 /// All processes, and what is wanted of them.
@@ -31,9 +31,15 @@ pub struct Fleet {
     pub unclaimed: VecDeque<(i32, End)>,
     /// How many messages came that were none.
     pub gossip: u64,
+    /// Whether a worker was wanted for which there is no slot.
+    pub is_full: bool,
     /// What the service manager was told last.
     pub status: String,
 }
+
+/// A worker that ends so soon after it was ready has shown nothing: the generation that it is the first of is not proven by
+/// it, and it is not replaced as fast as one that has served.
+pub(crate) const EARLY: Duration = Duration::from_secs(1);
 
 /// Where the server is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +48,8 @@ pub enum Phase {
     Starting,
     /// The server serves.
     Up {
-        /// The newest generation that has had a ready worker.
+        /// The newest generation that has shown that it works: a worker of it has been ready for a while, or was the
+        /// server's first.
         proven: u64,
     },
     /// Everything is to end.
@@ -152,11 +159,12 @@ impl Fleet {
             newest: 1,
             unclaimed: VecDeque::new(),
             gossip: 0,
+            is_full: false,
             status: String::new(),
         }
     }
 
-    /// The newest generation that has had a ready worker, while the server is up.
+    /// The newest generation that has shown that it works, while the server is up.
     #[must_use]
     pub fn proven(&self) -> Option<u64> {
         match self.phase {
@@ -169,6 +177,18 @@ impl Fleet {
     #[must_use]
     pub fn is_reloading(&self) -> bool {
         self.proven().is_some_and(|proven| proven != self.target)
+    }
+
+    /// When the wanted generation will have shown that it works, if its first worker goes on; `None` where there is none
+    /// that is ready, or nothing to show.
+    #[must_use]
+    pub(crate) fn proof(&self) -> Option<Duration> {
+        let ready_since = |worker: &Worker| match worker.process()? {
+            process @ Process { life: Life::Ready { since }, .. } if process.hears() => Some(*since),
+            _ => None,
+        };
+        let candidates = self.workers.values().filter(|worker| worker.generation == self.target && self.is_reloading());
+        candidates.filter_map(ready_since).min().map(|since| since.saturating_add(EARLY))
     }
 
     /// Whether no process is left.
@@ -231,17 +251,17 @@ impl Fleet {
         self.workers.values().filter(|worker| worker.is_ready()).count()
     }
 
-    /// The slots of the workers whose running time is limited, and by how much.
+    /// The slots of the workers whose time at one request is limited, and by how much.
     #[must_use]
     pub fn watched(&self) -> Vec<(u32, Duration)> {
         let limit = |worker: &Worker| self.generations.get(&worker.generation)?.limits.timeout;
-        let ready = self.workers.iter().filter(|(_, worker)| worker.is_ready());
-        ready.filter_map(|(&slot, worker)| Some((slot, limit(worker)?))).collect()
+        let running = self.workers.iter().filter(|(_, worker)| worker.may_run_requests());
+        running.filter_map(|(&slot, worker)| Some((slot, limit(worker)?))).collect()
     }
 
-    /// The next time after `now` at which something is due whatever else happens.
+    /// The next time after `decided`, when `decide` last looked, at which something is due whatever else happens.
     #[must_use]
-    pub fn next_deadline(&self, now: Duration) -> Option<Duration> {
+    pub fn next_deadline(&self, decided: Duration) -> Option<Duration> {
         let processes = self.children().into_iter().filter_map(|child| self.process(child)?.next_deadline());
         let forks = self.workers.values().filter_map(|worker| match worker.seat {
             Seat::Forking { deadline, .. } => Some(deadline),
@@ -254,7 +274,7 @@ impl Fleet {
             };
             [start, generation.boots.until(), generation.crashes.until()]
         });
-        processes.chain(forks).chain(generations).filter(|&due| due > now).min()
+        processes.chain(forks).chain(generations).chain(self.proof()).filter(|&due| due > decided).min()
     }
 }
 
@@ -308,6 +328,17 @@ impl Worker {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.process().is_some_and(|process| matches!(process.life, Life::Ready { .. }))
+    }
+
+    /// Whether it serves, or finishes what it has.
+    #[must_use]
+    pub fn may_run_requests(&self) -> bool {
+        let finishes = |why: Why| matches!(why, Why::Replaced | Why::Surplus | Why::NotNeeded | Why::ServerStops);
+        self.process().is_some_and(|process| match process.life {
+            Life::Ready { .. } => true,
+            Life::Ending { why, .. } => finishes(why),
+            Life::Booting { .. } | Life::Killed { .. } => false,
+        })
     }
 
     /// Whether it is on its way to serve.

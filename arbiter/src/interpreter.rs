@@ -16,19 +16,19 @@ const OLDEST: (u32, u32) = (3, 10);
 
 /// An interpreter that can run the application.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Interpreter {
+pub(crate) struct Interpreter {
     /// The interpreter's own idea of where it is: in a virtual environment, not what that was made with.
     pub executable: PathBuf,
     /// Its shared library; `None` where it has none, being linked statically.
     pub libpython: Option<PathBuf>,
 }
 
-/// Finds the interpreter: `setting` where there is one; else beside the tapster executable, of the virtual environment that
-/// is active, or on the path.
+/// Finds the interpreter: `setting` where there is one; else of the virtual environment that tapster is installed in, of the
+/// one that is active, or on the path.
 ///
 /// # Errors
 /// A message that says where was looked, or what is wrong with the one found.
-pub fn find(setting: Option<&Path>) -> Result<Interpreter, String> {
+pub(crate) fn find(setting: Option<&Path>) -> Result<Interpreter, String> {
     let (path, origin) = match setting {
         Some(setting) => (named(setting)?, format!("the setting python = {:?}", setting.display().to_string())),
         None => unnamed()?,
@@ -54,8 +54,8 @@ fn named(setting: &Path) -> Result<PathBuf, String> {
 fn unnamed() -> Result<(PathBuf, String), String> {
     let mut tried = Vec::new();
     let mut folders: Vec<(PathBuf, String)> = Vec::new();
-    if let Some(folder) = executable().ok().as_deref().and_then(Path::parent) {
-        folders.push((folder.into(), "the folder of the tapster executable".into()));
+    if let Some(folder) = executable().ok().as_deref().and_then(own_environment) {
+        folders.push((folder, "the virtual environment that tapster is installed in".into()));
     }
     if let Some(environment) = std::env::var_os("VIRTUAL_ENV").filter(|value| !value.is_empty()) {
         folders.push((Path::new(&environment).join("bin"), "$VIRTUAL_ENV".into()));
@@ -77,6 +77,13 @@ fn unnamed() -> Result<(PathBuf, String), String> {
             tried.join(", ")
         )),
     }
+}
+
+/// The folder of the interpreter beside the tapster executable, where both are a virtual environment's. Elsewhere, as in
+/// `/usr/local/bin`, what stands beside it is the system's, and no better than any other.
+fn own_environment(executable: &Path) -> Option<PathBuf> {
+    let folder = executable.parent()?;
+    folder.parent()?.join("pyvenv.cfg").is_file().then(|| folder.to_path_buf())
 }
 
 fn on_path(name: &Path) -> Option<PathBuf> {
@@ -141,6 +148,17 @@ mod tests {
                 (result, _) => panic!("{described}: {result:?}"),
             }
         }
+    }
+
+    #[test]
+    fn only_in_a_virtual_environment_does_the_interpreter_beside_the_executable_come_first() {
+        let folder = std::env::temp_dir().join(format!("tapster-beside-{}", std::process::id()));
+        let executable = folder.join("bin/tapster");
+        std::fs::create_dir_all(folder.join("bin")).unwrap();
+        assert_eq!(own_environment(&executable), None);
+        std::fs::write(folder.join("pyvenv.cfg"), "home = /usr/bin\n").unwrap();
+        assert_eq!(own_environment(&executable), Some(folder.join("bin")));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -7,7 +7,7 @@
 pub mod check;
 pub mod run;
 
-// Policy: values and one function, without I/O and without a clock.
+// Policy: values and one function, without I/O and without a clock. Public for its table tests.
 pub mod action;
 pub mod decide;
 pub mod event;
@@ -16,14 +16,21 @@ pub mod process;
 pub mod throttle;
 
 // Mechanism: each file acts, and decides nothing.
-pub mod channels;
+mod channels;
 mod door;
-pub mod event_loop;
-pub mod interpreter;
-pub mod listeners;
-pub mod load;
-pub mod perform;
-pub mod pidfile;
-pub mod reap;
-pub mod spawn;
-pub mod systemd;
+mod event_loop;
+mod interpreter;
+mod listeners;
+mod load;
+mod perform;
+mod pidfile;
+mod reap;
+mod spawn;
+mod systemd;
+
+/// Writes a line to the standard error stream, for what happens where there is no log. Nobody may be reading it any more,
+/// which is no reason to panic.
+pub fn complain(what: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "tapster: {what}");
+}

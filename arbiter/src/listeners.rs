@@ -13,12 +13,15 @@ use std::time::Duration;
 use nix::sys::socket::{Shutdown, shutdown};
 use nix::sys::stat::lstat;
 use tapster_config::Bind;
+use tapster_sys::fds::Inherited;
 
-pub use error::BindError;
+use error::Cause;
+
+pub(crate) use error::BindError;
 
 /// A listening socket. Dropping it closes the arbiter's end and removes the path that it is bound to, if it still is.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     bind: Bind,
     socket: OwnedFd,
     url: String,
@@ -35,33 +38,33 @@ struct BoundPath {
 
 /// How often, and how long apart, an address that is in use is tried again.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub(crate) struct Patience {
     trials: u32,
     pause: Duration,
 }
 
 impl Patience {
     /// For a start: the server that ran before may not be quite gone.
-    pub const START: Self = Self { trials: 5, pause: Duration::from_millis(250) };
+    pub(crate) const START: Self = Self { trials: 5, pause: Duration::from_millis(250) };
     /// For a reload, during which nothing else is done.
-    pub const RELOAD: Self = Self { trials: 1, pause: Duration::ZERO };
+    pub(crate) const RELOAD: Self = Self { trials: 1, pause: Duration::ZERO };
 }
 
 impl Listener {
     /// The address, as the settings have it.
     #[must_use]
-    pub fn bind(&self) -> &Bind {
+    pub(crate) fn bind(&self) -> &Bind {
         &self.bind
     }
 
     /// The address as a client would write it, with the port that the system chose where the settings left it open.
     #[must_use]
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// Removes the path that the socket is bound to, if it still is.
-    pub fn remove_path(&self) {
+    pub(crate) fn remove_path(&self) {
         if let Some(bound) = &self.path
             && lstat(&bound.path).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (bound.device, bound.inode))
         {
@@ -72,7 +75,7 @@ impl Listener {
 
     /// Has the kernel refuse connections from now on, whichever processes still hold the socket. A socket that was handed
     /// to this server is its owner's to refuse with.
-    pub fn refuse_connections(&self) {
+    pub(crate) fn refuse_connections(&self) {
         if !matches!(self.bind, Bind::Fd(_)) {
             // It fails where it refuses already.
             let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
@@ -92,29 +95,58 @@ impl Drop for Listener {
     }
 }
 
-/// Listens at each address in turn. What one of `open` listens at already is shared.
+/// Listens at each address. What one of `open` listens at already is shared, by one of the addresses each: several may ask
+/// for a free port.
 ///
 /// # Errors
-/// The first address that can't be had; what was newly bound for the others is closed again.
-pub fn open_all(
+/// The first address that can't be had; what was newly bound for the others is closed again, and what was inherited stays.
+pub(crate) fn open_all(
     binds: &[Bind],
     backlog: u32,
     open: &[Rc<Listener>],
     patience: Patience,
+    inherited: &mut Inherited,
 ) -> Result<Vec<Rc<Listener>>, BindError> {
-    let mut listeners = Vec::with_capacity(binds.len());
-    for bind in binds {
-        let listener = match open.iter().find(|listener| listener.bind == *bind) {
-            Some(listener) => Rc::clone(listener),
-            None => {
-                let listener = bound::listener(bind, backlog, patience)?;
-                log::info!("Listening at: {}", listener.url());
-                Rc::new(listener)
+    let mut unshared: Vec<&Rc<Listener>> = open.iter().collect();
+    let mut share = |bind: &Bind| {
+        let position = unshared.iter().position(|listener| listener.bind == *bind)?;
+        Some(Rc::clone(unshared.remove(position)))
+    };
+    let mut listeners: Vec<(&Bind, Option<Rc<Listener>>)> = binds.iter().map(|bind| (bind, share(bind))).collect();
+    // What is inherited is taken last, when nothing can fail any more: closed, it could not be had again.
+    for (bind, _) in listeners.iter().filter(|(_, shared)| shared.is_none()) {
+        if let Bind::Fd(number) = bind {
+            bound::examine(*number, inherited).map_err(|cause| BindError::new(bind, cause))?;
+        }
+    }
+    for is_inherited in [false, true] {
+        for (bind, listener) in &mut listeners {
+            if listener.is_none() && matches!(bind, Bind::Fd(_)) == is_inherited {
+                let bound = bound::listener(bind, backlog, patience, inherited);
+                *listener = Some(Rc::new(bound.map_err(|error| own_fault(error, bind, open))?));
             }
-        };
-        listeners.push(listener);
+        }
+    }
+    let listeners: Vec<_> = listeners.into_iter().filter_map(|(_, listener)| listener).collect();
+    for listener in listeners.iter().filter(|listener| !open.iter().any(|known| Rc::ptr_eq(known, listener))) {
+        log::info!("Listening at: {}", listener.url());
     }
     Ok(listeners)
+}
+
+/// An address that is in use may be so by this server itself.
+fn own_fault(error: BindError, bind: &Bind, open: &[Rc<Listener>]) -> BindError {
+    match open.iter().find(|listener| error.is_in_use() && bound::overlaps(bind, listener)) {
+        Some(listener) => BindError::new(
+            bind,
+            Cause::Unfit(format!(
+                "the address is in use by this server itself, which listens at {}: going from one to the other needs a \
+                 restart",
+                listener.bind
+            )),
+        ),
+        None => error,
+    }
 }
 
 #[cfg(test)]
@@ -126,7 +158,12 @@ mod tests {
     }
 
     fn open_one(text: &str) -> Result<Rc<Listener>, BindError> {
-        open_all(&[at(text)], 16, &[], Patience::RELOAD).map(|mut listeners| listeners.remove(0))
+        opened(&[text], &[]).map(|mut listeners| listeners.remove(0))
+    }
+
+    fn opened(texts: &[&str], open: &[Rc<Listener>]) -> Result<Vec<Rc<Listener>>, BindError> {
+        let binds: Vec<Bind> = texts.iter().map(|text| at(text)).collect();
+        open_all(&binds, 16, open, Patience::RELOAD, &mut Inherited::default())
     }
 
     fn scratch(name: &str) -> PathBuf {
@@ -142,9 +179,38 @@ mod tests {
 
     #[test]
     fn a_reload_shares_what_is_open() {
-        let open = open_all(&[at("127.0.0.1:0"), at("[::1]:0")], 16, &[], Patience::RELOAD).unwrap();
-        let again = open_all(&[at("[::1]:0")], 16, &open, Patience::RELOAD).unwrap();
+        let open = opened(&["127.0.0.1:0", "[::1]:0"], &[]).unwrap();
+        let again = opened(&["[::1]:0"], &open).unwrap();
         assert!(Rc::ptr_eq(&again[0], &open[1]));
+    }
+
+    #[test]
+    fn two_free_ports_are_two_after_a_reload_too() {
+        let open = opened(&["127.0.0.1:0", "127.0.0.1:0"], &[]).unwrap();
+        let again = opened(&["127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"], &open).unwrap();
+        assert!(Rc::ptr_eq(&again[0], &open[0]) && Rc::ptr_eq(&again[1], &open[1]));
+        assert_ne!(again[2].url(), again[1].url());
+    }
+
+    #[test]
+    fn an_address_that_this_server_has_under_another_name_is_said_to_need_a_restart() {
+        let open = opened(&["0.0.0.0:0"], &[]).unwrap();
+        let port = open[0].url().rsplit_once(':').unwrap().1.to_owned();
+        let error = opened(&[&format!("127.0.0.1:{port}")], &open).unwrap_err().to_string();
+        assert!(error.contains("this server itself") && error.contains("restart"), "{error}");
+        let error = opened(&[&format!("127.0.0.1:{port}")], &[]).unwrap_err().to_string();
+        assert!(error.contains("another program"), "{error}");
+    }
+
+    #[test]
+    fn a_server_whose_queue_is_full_has_its_path_and_holds_up_nobody() {
+        let path = scratch("full");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        tapster_sys::fds::listen(listener.as_fd(), 0).unwrap();
+        let _waits = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        let error = open_one(&format!("unix:{}", path.display())).unwrap_err().to_string();
+        assert!(error.contains("in use"), "{error}");
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
@@ -190,13 +256,29 @@ mod tests {
 
     #[test]
     fn an_inherited_descriptor_must_be_a_listening_socket() {
-        let file = std::fs::File::open("/dev/null").unwrap();
-        let number = std::os::fd::IntoRawFd::into_raw_fd(file);
-        let error = open_one(&format!("fd://{number}")).unwrap_err().to_string();
+        use std::os::fd::IntoRawFd;
+        let file = std::fs::File::open("/dev/null").unwrap().into_raw_fd();
+        let good = std::net::TcpListener::bind("127.0.0.1:0").unwrap().into_raw_fd();
+        let mut inherited = Inherited::of_process();
+        let mut open = |texts: &[String]| {
+            let binds: Vec<Bind> = texts.iter().map(|text| at(text)).collect();
+            open_all(&binds, 16, &[], Patience::RELOAD, &mut inherited).map_err(|error| error.to_string())
+        };
+        let (file, good) = (format!("fd://{file}"), format!("fd://{good}"));
+        let error = open(&[good.clone(), file]).unwrap_err();
         assert!(error.contains("not a socket"), "{error}");
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let number = std::os::fd::IntoRawFd::into_raw_fd(socket);
-        assert!(open_one(&format!("fd://{number}")).unwrap().url().starts_with("http://127.0.0.1:"));
-        assert!(open_one("fd://1").is_err());
+        assert!(open(&[good.clone(), "unix:/no/such/folder/s".into()]).is_err());
+        assert!(open(&["fd://1".into()]).unwrap_err().contains("standard streams"));
+        let listeners = open(std::slice::from_ref(&good)).unwrap();
+        assert!(listeners[0].url().starts_with("http://127.0.0.1:"), "what was refused beside it has not closed it");
+        drop(listeners);
+        assert!(open(&[good]).unwrap_err().contains("nothing was passed"), "the number may be anything's by now");
+    }
+
+    #[test]
+    fn what_this_process_opened_itself_is_not_taken_for_inherited() {
+        let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let error = open_one(&format!("fd://{}", own.as_raw_fd())).unwrap_err().to_string();
+        assert!(error.contains("nothing was passed"), "{error}");
     }
 }

@@ -9,13 +9,14 @@ use std::time::Duration;
 use log::LevelFilter;
 use tapster_config::{Invocation, LogLevel, LogTarget, Settings, Sources};
 use tapster_ipc::logging;
+use tapster_sys::fds::Inherited;
 
 use crate::fleet::Limits;
 use crate::listeners::{Listener, Patience, open_all};
 
 /// A generation's settings, and what was opened for them.
 #[derive(Debug)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// The settings.
     pub settings: Settings,
     /// In the order of the `bind` setting.
@@ -26,9 +27,9 @@ pub struct Loaded {
 ///
 /// # Errors
 /// All that is wrong, for the log.
-pub fn reload(sources: &Sources, open: &[Rc<Listener>]) -> Result<Loaded, String> {
+pub(crate) fn reload(sources: &Sources, open: &[Rc<Listener>], inherited: &mut Inherited) -> Result<Loaded, String> {
     match tapster_config::load(sources) {
-        Ok(Invocation::Serve(settings)) => load(*settings, open, Patience::RELOAD),
+        Ok(Invocation::Serve(settings)) => load(*settings, open, Patience::RELOAD, inherited),
         // The command line is the one that the server was started with, which asked for serving.
         Ok(_) => Err("the command line no longer asks for a server".into()),
         Err(errors) => Err(errors.to_string()),
@@ -39,19 +40,24 @@ pub fn reload(sources: &Sources, open: &[Rc<Listener>]) -> Result<Loaded, String
 ///
 /// # Errors
 /// What can't be opened, and why.
-pub fn load(settings: Settings, open: &[Rc<Listener>], patience: Patience) -> Result<Loaded, String> {
+pub(crate) fn load(
+    settings: Settings,
+    open: &[Rc<Listener>],
+    patience: Patience,
+    inherited: &mut Inherited,
+) -> Result<Loaded, String> {
     if let Some(path) = log_file(&settings) {
         logging::open(path).map_err(|error| format!("can't open the log {}: {error}", path.display()))?;
     }
-    let listeners = open_all(&settings.bind, settings.backlog, open, patience).map_err(|error| error.to_string())?;
-    Ok(Loaded { settings, listeners })
+    let listeners = open_all(&settings.bind, settings.backlog, open, patience, inherited);
+    Ok(Loaded { listeners: listeners.map_err(|error| error.to_string())?, settings })
 }
 
 /// Has this process log as the settings say.
 ///
 /// # Errors
 /// Where the log can't be opened, and why.
-pub fn start_log(settings: &Settings) -> Result<(), String> {
+pub(crate) fn start_log(settings: &Settings) -> Result<(), String> {
     let level = match settings.log_level {
         LogLevel::Debug => LevelFilter::Debug,
         LogLevel::Info => LevelFilter::Info,
@@ -65,7 +71,7 @@ pub fn start_log(settings: &Settings) -> Result<(), String> {
 
 /// What the settings ask of the fleet.
 #[must_use]
-pub fn limits(settings: &Settings) -> Limits {
+pub(crate) fn limits(settings: &Settings) -> Limits {
     let unless_zero = |time: Duration| Some(time).filter(|time| !time.is_zero());
     Limits {
         workers: settings.workers,

@@ -3,26 +3,31 @@
 //! All that serving takes is in the library; here is only what a terminal sees.
 #![forbid(unsafe_code)]
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use tapster::{check, run};
+use tapster::{check, complain, run};
 use tapster_config::{Invocation, Sources, load};
+use tapster_sys::fds::Inherited;
 
 fn main() -> ExitCode {
+    // First of all: what is opened later was not inherited.
+    let inherited = Inherited::of_process();
     let sources = match Sources::of_process() {
         Ok(sources) => sources,
         Err(error) => {
-            eprintln!("tapster: the working directory can't be read: {error}");
+            complain(&format!("the working directory can't be read: {error}"));
             return ExitCode::FAILURE;
         }
     };
     let exit = match load(&sources) {
-        Ok(Invocation::Serve(settings)) => run::serve(*settings, sources),
+        Ok(Invocation::Serve(settings)) => run::serve(*settings, sources, inherited),
         Ok(Invocation::CheckConfig(settings)) => check::check(&settings),
-        Ok(Invocation::PrintConfig(settings)) => return print(&settings.to_toml()),
+        Ok(Invocation::PrintConfig(settings)) => return print(&settings.to_file()),
         Ok(Invocation::Help(text) | Invocation::Version(text)) => return print(&text),
         Err(errors) => {
-            eprintln!("{errors}");
+            // A reader that is gone is no reason to panic.
+            let _ = writeln!(std::io::stderr(), "{errors}");
             return ExitCode::from(errors.exit_code());
         }
     };
@@ -31,7 +36,6 @@ fn main() -> ExitCode {
 
 /// Prints a text; a reader that has seen enough (`| head`) is no failure.
 fn print(text: &str) -> ExitCode {
-    use std::io::Write;
     let written = writeln!(std::io::stdout(), "{}", text.trim_end());
     match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,

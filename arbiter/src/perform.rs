@@ -10,6 +10,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tapster_config::{Settings, Sources};
 use tapster_ipc::{ExitCode, Order, Report, Scoreboard, channel};
+use tapster_sys::fds::Inherited;
 
 use crate::action::Action;
 use crate::channels::Channels;
@@ -22,8 +23,10 @@ use crate::systemd;
 
 /// What actions work on.
 #[derive(Debug)]
-pub struct Stage {
+pub(crate) struct Stage {
     sources: Sources,
+    /// What `fd://N` may name.
+    inherited: Inherited,
     /// What the server was started with, which settles what no reload can change.
     original: Settings,
     scoreboard: Scoreboard,
@@ -37,7 +40,7 @@ pub struct Stage {
 
 /// What an action has brought about at once.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// To be decided on before anything that has happened elsewhere.
     pub events: VecDeque<Event>,
     /// Whether the arbiter is to end, and with which status.
@@ -49,11 +52,12 @@ impl Stage {
     ///
     /// # Errors
     /// As [`Scoreboard::create`].
-    pub fn new(sources: Sources, first: Loaded) -> io::Result<Self> {
+    pub(crate) fn new(sources: Sources, inherited: Inherited, first: Loaded) -> io::Result<Self> {
         let scoreboard = Scoreboard::create()?;
         let original = first.settings.clone();
         Ok(Self {
             sources,
+            inherited,
             original,
             scoreboard,
             loaded: BTreeMap::from([(1, first)]),
@@ -64,12 +68,12 @@ impl Stage {
 
     /// Where the workers say what they are doing.
     #[must_use]
-    pub fn scoreboard(&self) -> &Scoreboard {
+    pub(crate) fn scoreboard(&self) -> &Scoreboard {
         &self.scoreboard
     }
 
     /// Carries out `actions` in their order.
-    pub fn perform(&mut self, actions: Vec<Action>, channels: &mut Channels) -> Outcome {
+    pub(crate) fn perform(&mut self, actions: Vec<Action>, channels: &mut Channels) -> Outcome {
         let mut outcome = Outcome::default();
         for action in actions {
             match action {
@@ -86,7 +90,7 @@ impl Stage {
                         log::warn!("{signal} can't be sent to pid {pid}: {error}");
                     }
                 }
-                Action::Discard { child } => channels.discard(child),
+                Action::Discard { child } => self.discard(child, channels),
                 Action::LoadSettings => outcome.events.push_back(self.load_settings()),
                 Action::Adopt { generation } => self.adopt(generation),
                 Action::Follow { generation } => self.follow(generation),
@@ -138,6 +142,16 @@ impl Stage {
         Some(Event::Report { from: Child::Template(generation), report })
     }
 
+    fn discard(&self, child: Child, channels: &mut Channels) {
+        channels.discard(child);
+        if let Child::Worker(slot) = child
+            && let Some(slot) = self.scoreboard.slot(slot)
+        {
+            // Its siblings would go on leaving connections to it.
+            slot.set_accepting(false);
+        }
+    }
+
     fn load_settings(&mut self) -> Event {
         let mut open: Vec<Rc<Listener>> = Vec::new();
         for listener in self.loaded.values().flat_map(|loaded| &loaded.listeners) {
@@ -145,7 +159,7 @@ impl Stage {
                 open.push(Rc::clone(listener));
             }
         }
-        match load::reload(&self.sources, &open) {
+        match load::reload(&self.sources, &open, &mut self.inherited) {
             Ok(loaded) => {
                 let limits = load::limits(&loaded.settings);
                 self.waiting = Some(loaded);

@@ -12,14 +12,14 @@ use nix::unistd::Pid;
 
 /// The file; dropping it removes it.
 #[derive(Debug)]
-pub struct Pidfile(PathBuf);
+pub(crate) struct Pidfile(PathBuf);
 
 impl Pidfile {
     /// Writes this process's pid.
     ///
     /// # Errors
     /// A sentence for the log: the file names another process that runs, or can't be written.
-    pub fn write(path: &Path) -> Result<Self, String> {
+    pub(crate) fn write(path: &Path) -> Result<Self, String> {
         if let Some(pid) = named_by(path).filter(|&pid| pid != own_pid() && runs(pid)) {
             let path = path.display();
             return Err(format!(

@@ -97,6 +97,17 @@ impl Process {
         }
     }
 
+    /// It has been at one request for too long, whether it was to end or not: it is killed at `kill_at`, or when it would have
+    /// been anyway.
+    pub fn time_out(&mut self, kill_at: Duration) {
+        let kill_at = match self.life {
+            Life::Booting { .. } | Life::Ready { .. } => kill_at,
+            Life::Ending { kill_at: earlier, .. } => kill_at.min(earlier),
+            Life::Killed { .. } => return,
+        };
+        self.life = Life::Ending { kill_at, why: Why::RequestTimeout };
+    }
+
     /// It is sent SIGKILL. Answers whether it is news. A reason that it had to end before stays.
     pub fn kill(&mut self, why: Why) -> bool {
         let why = match self.life {

@@ -12,7 +12,7 @@ use crate::event::{End, Event};
 
 /// Reaps, and remembers how often the kernel has killed for want of memory.
 #[derive(Debug)]
-pub struct Reaper {
+pub(crate) struct Reaper {
     memory_events: Option<PathBuf>,
     out_of_memory: u64,
 }
@@ -20,14 +20,14 @@ pub struct Reaper {
 impl Reaper {
     /// Finds the control group's memory events (cgroup v2), if there are any to read.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let memory_events = fs::read_to_string("/proc/self/cgroup").ok().and_then(|groups| memory_events(&groups));
         let out_of_memory = memory_events.as_deref().map_or(0, kills);
         Self { memory_events, out_of_memory }
     }
 
     /// Reaps every child that has ended.
-    pub fn reap_all(&mut self) -> Vec<Event> {
+    pub(crate) fn reap_all(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         // An error means that there is no child at all.
         while let Ok(Some((pid, ended))) = reap() {

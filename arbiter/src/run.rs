@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use tapster_config::{Settings, Sources};
 use tapster_ipc::{ExitCode, Slot};
+use tapster_sys::fds::Inherited;
 use tapster_sys::{lifeline, signals, stamp};
 
+use crate::complain;
 use crate::decide::decide;
 use crate::event::Event;
 use crate::event_loop::EventLoop;
@@ -18,14 +20,15 @@ use crate::load;
 use crate::perform::Stage;
 use crate::pidfile::Pidfile;
 
-/// Serves until told to stop, and returns the status to exit with. What goes wrong is logged.
+/// Serves until told to stop, and returns the status to exit with. What goes wrong is logged. `inherited` is what the
+/// process was started with.
 #[must_use]
-pub fn serve(settings: Settings, sources: Sources) -> ExitCode {
+pub fn serve(settings: Settings, sources: Sources, inherited: Inherited) -> ExitCode {
     if let Err(reason) = load::start_log(&settings) {
-        eprintln!("tapster: {reason}");
+        complain(&reason);
         return ExitCode::Failed;
     }
-    match start_and_supervise(settings, sources) {
+    match start_and_supervise(settings, sources, inherited) {
         Ok(exit) => exit,
         Err(reason) => {
             log::error!("{reason}");
@@ -34,7 +37,7 @@ pub fn serve(settings: Settings, sources: Sources) -> ExitCode {
     }
 }
 
-fn start_and_supervise(settings: Settings, sources: Sources) -> Result<ExitCode, String> {
+fn start_and_supervise(settings: Settings, sources: Sources, mut inherited: Inherited) -> Result<ExitCode, String> {
     log::info!("Starting tapster {}", env!("CARGO_PKG_VERSION"));
     let system = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
     // Signals first: from here on one ends the server in order, and leaves no file behind.
@@ -43,8 +46,8 @@ fn start_and_supervise(settings: Settings, sources: Sources) -> Result<ExitCode,
     let pidfile = settings.pid.as_deref().map(Pidfile::write).transpose()?;
     lifeline::adopt_orphans().map_err(system("can't become the workers' adopter (PR_SET_CHILD_SUBREAPER)"))?;
     let limits = load::limits(&settings);
-    let loaded = load::load(settings, &[], Patience::START)?;
-    let stage = Stage::new(sources, loaded).map_err(system("can't make the scoreboard"))?;
+    let loaded = load::load(settings, &[], Patience::START, &mut inherited)?;
+    let stage = Stage::new(sources, inherited, loaded).map_err(system("can't make the scoreboard"))?;
     let exit = supervise(Fleet::new(limits), stage, event_loop).map_err(system("can't wait for events"));
     drop(pidfile);
     log::info!("Tapster has stopped");
@@ -53,10 +56,12 @@ fn start_and_supervise(settings: Settings, sources: Sources) -> Result<ExitCode,
 
 fn supervise(mut fleet: Fleet, mut stage: Stage, mut event_loop: EventLoop) -> std::io::Result<ExitCode> {
     let mut events = VecDeque::from([Event::Tick { busy: Vec::new() }]);
+    let mut decided = Duration::ZERO;
     loop {
         while let Some(event) = events.pop_front() {
             log::debug!("{event:?}");
-            let actions = decide(&mut fleet, event, stamp::monotonic());
+            decided = stamp::monotonic();
+            let actions = decide(&mut fleet, event, decided);
             let mut outcome = stage.perform(actions, &mut event_loop.channels);
             if let Some(exit) = outcome.exit {
                 return Ok(exit);
@@ -66,12 +71,18 @@ fn supervise(mut fleet: Fleet, mut stage: Stage, mut event_loop: EventLoop) -> s
         }
         let (now, watched) = (stamp::monotonic(), fleet.watched());
         let look = next_look(&stage, &watched, now);
-        let next = fleet.next_deadline(now).into_iter().chain(look).min();
-        events = event_loop.wait(next.map(|next| next.saturating_sub(now)))?;
+        events = event_loop.wait(longest_wait(&fleet, look, decided, now))?;
         if events.is_empty() || look.is_some_and(|look| look <= stamp::monotonic()) {
             events.push_back(Event::Tick { busy: busy(&stage, &watched) });
         }
     }
+}
+
+/// How long nothing is due, at most. What has fallen due since `decided`, while actions were carried out, is waited for no
+/// longer; what was due before has been decided on, and is not looked at again.
+fn longest_wait(fleet: &Fleet, look: Option<Duration>, decided: Duration, now: Duration) -> Option<Duration> {
+    let next = fleet.next_deadline(decided).into_iter().chain(look).min();
+    next.map(|next| next.saturating_sub(now))
 }
 
 /// When a worker may have been at one request for too long. One that is idle now has all of its time before it.
@@ -84,4 +95,34 @@ fn next_look(stage: &Stage, watched: &[(u32, Duration)], now: Duration) -> Optio
 fn busy(stage: &Stage, watched: &[(u32, Duration)]) -> Vec<(u32, Duration)> {
     let since = |&(slot, _): &(u32, Duration)| Some((slot, stage.scoreboard().slot(slot)?.busy_since()?));
     watched.iter().filter_map(since).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::Limits;
+
+    #[test]
+    fn what_fell_due_while_actions_were_carried_out_is_not_slept_over() {
+        let at = Duration::from_secs;
+        let limits = Limits { workers: 1, timeout: None, boot: Some(at(5)), graceful: at(30) };
+        let mut fleet = Fleet::new(limits);
+        for event in [Event::Tick { busy: Vec::new() }, Event::Spawned { generation: 1, pid: 7 }] {
+            decide(&mut fleet, event, at(100));
+        }
+        assert_eq!(longest_wait(&fleet, None, at(100), at(101)), Some(at(4)));
+        assert_eq!(
+            longest_wait(&fleet, None, at(100), at(109)),
+            Some(Duration::ZERO),
+            "overdue, and not yet looked at"
+        );
+        decide(&mut fleet, Event::Tick { busy: Vec::new() }, at(110));
+        assert_eq!(
+            longest_wait(&fleet, None, at(110), at(110)),
+            Some(Duration::from_millis(100)),
+            "it has been killed"
+        );
+        decide(&mut fleet, Event::Tick { busy: Vec::new() }, at(111));
+        assert_eq!(longest_wait(&fleet, None, at(111), at(112)), None, "no spinning");
+    }
 }

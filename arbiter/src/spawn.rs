@@ -16,7 +16,7 @@ use crate::listeners::Listener;
 
 /// What a template is made from.
 #[derive(Debug)]
-pub struct Recipe<'a> {
+pub(crate) struct Recipe<'a> {
     /// Which generation it starts.
     pub generation: u64,
     /// Its settings.
@@ -32,8 +32,8 @@ pub struct Recipe<'a> {
 /// Starts a template, and returns its pid and its channel.
 ///
 /// # Errors
-/// The errno of socketpair(2), sendmsg(2) (too many listeners, or settings too long for one message) or fork(2).
-pub fn template(recipe: &Recipe<'_>) -> io::Result<(i32, Channel)> {
+/// The errno of socketpair(2), sendmsg(2) or fork(2); `InvalidInput` where the settings are too long for one message.
+pub(crate) fn template(recipe: &Recipe<'_>) -> io::Result<(i32, Channel)> {
     let (ours, childs) = channel::pair()?;
     let boot = Boot {
         generation: recipe.generation,

@@ -17,14 +17,14 @@ use tapster_sys::stamp;
 use crate::action::Notice;
 
 /// The variables by which a service manager speaks to the process that it starts, and to no child of it.
-pub const VARIABLES: &[&str] =
+pub(crate) const VARIABLES: &[&str] =
     &["NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC"];
 
 /// How long a manager may take to make room for what changes the unit's state.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Passes a notice on.
-pub fn notify(notice: &Notice) {
+pub(crate) fn notify(notice: &Notice) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };
     let patience = if matches!(notice, Notice::Status(_)) { Duration::ZERO } else { PATIENCE };
     if let Err(error) = send(&socket, &message(notice, stamp::monotonic()), patience) {

@@ -36,6 +36,16 @@ pub(crate) fn node(node: &mut Node, source: &Source, key: &str, env: &BTreeMap<S
     }
 }
 
+/// Writes the texts in a value so that [`node`] gives them back as they are.
+pub(crate) fn escape(value: &mut toml::Value) {
+    match value {
+        toml::Value::String(text) => *text = text.replace("${", "$${"),
+        toml::Value::Array(parts) => parts.iter_mut().for_each(escape),
+        toml::Value::Table(table) => table.iter_mut().for_each(|(_, part)| escape(part)),
+        _ => {}
+    }
+}
+
 /// The trouble at its place in the file: escapes may hide it there, then the whole value is meant.
 fn fault(trouble: &Trouble, value: &Range<usize>, source: &Source, key: &str) -> Fault {
     let found = source.text.get(value.clone()).and_then(|text| text.find(&trouble.written));

@@ -32,7 +32,7 @@ mod value;
 pub use bind::Bind;
 pub use docs::{configuration_page, example_file};
 pub use errors::Errors;
-pub use kinds::{LogLevel, LogTarget};
+pub use kinds::{LogLevel, LogTarget, MOST_WORKERS};
 pub use layers::load;
 pub use settings::Settings;
 pub use sources::Sources;

@@ -95,6 +95,14 @@ impl Settings {
         toml::to_string(self).unwrap_or_default()
     }
 
+    /// The settings as a settings file says them: as [`Settings::to_toml`], with what would be taken for a variable there
+    /// written as plain text.
+    pub fn to_file(&self) -> String {
+        let mut values = self.values();
+        values.iter_mut().for_each(|(_, value)| crate::expand::escape(value));
+        toml::to_string(&Written(values)).unwrap_or_default()
+    }
+
     /// Reads what [`Settings::to_toml`] wrote and gives an equal value. No variable is replaced, no path is made
     /// absolute, and nothing outside of the text is looked at. What the text leaves out has its default.
     ///
@@ -125,11 +133,20 @@ impl Settings {
 
 impl Serialize for Settings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Written(self.values()).serialize(serializer)
+    }
+}
+
+/// Values to be written, by their keys.
+struct Written(Vec<(&'static str, toml::Value)>);
+
+impl Serialize for Written {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        let (tables, plain): (Vec<_>, Vec<_>) = self.values().into_iter().partition(|(_, value)| value.is_table());
+        let (tables, plain): (Vec<_>, Vec<_>) = self.0.iter().partition(|(_, value)| value.is_table());
         // Tables last: in TOML, what follows a table's heading belongs to it.
         for (key, value) in plain.into_iter().chain(tables) {
-            map.serialize_entry(key, &value)?;
+            map.serialize_entry(key, value)?;
         }
         map.end()
     }

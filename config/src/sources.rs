@@ -1,10 +1,11 @@
 //! Where settings come from, as one value: so that a reload reads the same command line again, and tests need no process.
 //!
-//! Never reads a file. The arbiter makes one at its start and keeps it.
+//! Never reads a file's content. The arbiter makes one at its start and keeps it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// The outside world as far as settings are concerned; files apart, [`crate::load`] looks at nothing else.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +29,34 @@ impl Sources {
         Ok(Self {
             args: std::env::args_os().skip(1).collect(),
             env: std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect(),
-            cwd: std::env::current_dir()?,
+            cwd: named(std::env::current_dir()?, std::env::var_os("PWD").map(PathBuf::from)),
         })
+    }
+}
+
+/// The working directory by the name that it was entered by, `$PWD`, where that still is the same directory: in a name
+/// with a symbolic link that each deploy sets anew (`current`), a reload then finds the new one.
+fn named(cwd: PathBuf, pwd: Option<PathBuf>) -> PathBuf {
+    let identity = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let is_same = |pwd: &PathBuf| pwd.is_absolute() && identity(pwd).is_some_and(|pwd| Some(pwd) == identity(&cwd));
+    pwd.filter(is_same).unwrap_or(cwd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_keeps_the_name_of_the_link_by_which_it_was_entered() {
+        let folder = std::env::temp_dir().join(format!("tapster-pwd-{}", std::process::id()));
+        let (release, link) = (folder.join("release"), folder.join("current"));
+        std::fs::create_dir_all(&release).unwrap();
+        std::os::unix::fs::symlink(&release, &link).unwrap();
+        let wrong = [Some(folder.clone()), Some("release".into()), Some(folder.join("gone")), None];
+        assert_eq!(named(release.clone(), Some(link.clone())), link);
+        for pwd in wrong {
+            assert_eq!(named(release.clone(), pwd), release);
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

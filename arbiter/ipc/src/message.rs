@@ -2,10 +2,14 @@
 //!
 //! A message is one datagram: a kind byte, then its fields in order; numbers little-endian, texts with a 32-bit length.
 //! Bytes that don't parse are answered with `None`, never with a panic: they are gossip, to be counted and passed over.
+//!
+//! It moves no bytes: `channel` does.
+
+use std::io;
 
 use crate::exit::ExitCode;
 
-/// The most bytes of a message. Longer reports (tracebacks) are cut by whoever writes them.
+/// The most bytes of a message. Longer reports (tracebacks) are cut; a longer order is an error.
 pub const MOST_BYTES: usize = 128 * 1024;
 
 /// What the arbiter tells a child.
@@ -81,18 +85,26 @@ pub enum Report {
 
 impl Order {
     /// Its bytes.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        match self {
+    ///
+    /// # Errors
+    /// `InvalidInput` for an order longer than [`MOST_BYTES`]: unlike a report, it means something else when it is cut.
+    pub fn encode(&self) -> io::Result<Vec<u8>> {
+        let bytes = match self {
             Self::Boot(boot) => {
-                let mut message = Writer::new(1).u64(boot.generation).i32(boot.arbiter).text(&boot.settings);
+                let mut message = Writer::new(1).u64(boot.generation).i32(boot.arbiter).whole_text(&boot.settings);
                 message = message.u32(u32::from(boot.check));
-                boot.listeners.iter().fold(message, |message, name| message.text(name)).0
+                boot.listeners.iter().fold(message, |message, name| message.whole_text(name)).0
             }
             Self::Fork { slot } => Writer::new(2).u32(*slot).0,
             Self::Retire { within_ms, drain } => Writer::new(3).u32(*within_ms).u32(u32::from(*drain)).0,
             Self::Quit => Writer::new(4).0,
+        };
+        if bytes.len() > MOST_BYTES {
+            // Its size alone: settings may hold secrets.
+            let text = format!("the settings take {} bytes, more than the {MOST_BYTES} that there may be", bytes.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
+        Ok(bytes)
     }
 
     /// The order that `bytes` stand for, if any.
@@ -177,7 +189,10 @@ impl Writer {
     /// A text whose length and bytes still fit, cut at a character where they don't.
     fn text(self, text: &str) -> Self {
         let room = MOST_BYTES.saturating_sub(self.0.len() + 64);
-        let text = &text[..text.floor_char_boundary(room)];
+        self.whole_text(&text[..text.floor_char_boundary(room)])
+    }
+
+    fn whole_text(self, text: &str) -> Self {
         self.u32(u32::try_from(text.len()).unwrap_or(0)).bytes(text.as_bytes())
     }
 }
@@ -248,7 +263,7 @@ mod tests {
     #[test]
     fn every_message_survives_the_way() {
         for order in orders() {
-            assert_eq!(Order::decode(&order.encode()), Some(order));
+            assert_eq!(Order::decode(&order.encode().unwrap()), Some(order));
         }
         for report in reports() {
             assert_eq!(Report::decode(&report.encode()), Some(report));
@@ -262,9 +277,17 @@ mod tests {
                 assert_eq!(Report::decode(&bytes[..cut]), None, "{bytes:?} cut at {cut}");
             }
         }
-        let mut longer = Order::Quit.encode();
+        let mut longer = Order::Quit.encode().unwrap();
         longer.push(0);
         assert_eq!(Order::decode(&longer), None);
+    }
+
+    #[test]
+    fn settings_that_are_too_long_are_an_error_and_never_cut_or_shown() {
+        let settings = "secret".repeat(MOST_BYTES / 6);
+        let boot = Boot { generation: 1, arbiter: 1, settings, listeners: Vec::new(), check: false };
+        let error = Order::Boot(boot).encode().unwrap_err().to_string();
+        assert!(error.contains("131072") && !error.contains("secret"), "{error}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use log::Level;
+use tapster_config::MOST_WORKERS;
 use tapster_ipc::Order;
 use tapster_ipc::scoreboard::MOST_SLOTS;
 
@@ -18,6 +19,9 @@ use crate::process::{Life, Why};
 const FORK_ANSWER: Duration = Duration::from_secs(10);
 /// The most forks that a template is ordered at once: more orders would not fit into its channel.
 const MOST_FORKS: usize = 16;
+
+// However many workers the settings ask for, a reload finds room for as many again.
+const _: () = assert!(MOST_SLOTS > 2 * MOST_WORKERS);
 
 impl Turn<'_> {
     pub(super) fn converge(&mut self) {
@@ -66,10 +70,21 @@ impl Turn<'_> {
             missing = missing.min(1_usize.saturating_sub(starting));
         }
         for _ in 0..missing {
-            let Some(slot) = (0..MOST_SLOTS).find(|slot| !self.fleet.workers.contains_key(slot)) else { return };
+            let free = (0..MOST_SLOTS).find(|slot| !self.fleet.workers.contains_key(slot));
+            self.tell_room(free.is_some());
+            let Some(slot) = free else { return };
             let deadline = self.now.saturating_add(FORK_ANSWER);
             self.fleet.workers.insert(slot, Worker { generation: number, seat: Seat::Forking { deadline, ready_by } });
             self.act(Action::Fork { generation: number, slot });
+        }
+    }
+
+    /// Says once that there is no slot for another worker, which workers that take long to end may bring about.
+    fn tell_room(&mut self, has_room: bool) {
+        let was_full = std::mem::replace(&mut self.fleet.is_full, !has_room);
+        if !has_room && !was_full {
+            let text = format!("No worker can be started until one of the {MOST_SLOTS} that there are has ended");
+            self.log(Level::Warn, text);
         }
     }
 
@@ -78,7 +93,7 @@ impl Turn<'_> {
         let Some(generation) = self.fleet.generations.get(&number) else { return 0 };
         let all = usize::try_from(generation.limits.workers).unwrap_or(usize::MAX);
         match self.fleet.proven() {
-            // The canary: until it is ready, no other worker of its generation is started.
+            // The canary: until it has proven its generation, no other worker of that is started.
             Some(proven) if number != proven => 1,
             // What serves keeps its strength through a reload, but does not itself go on replacing what is older.
             Some(_) if self.fleet.is_reloading() => all.saturating_sub(self.older(number).len()),
@@ -86,8 +101,14 @@ impl Turn<'_> {
         }
     }
 
-    /// Ends what is not wanted and does not serve. Workers that serve leave by [`Turn::retire_surplus`].
+    /// Ends what is not wanted: what boots, and a canary that serves already. Other workers that serve leave by
+    /// [`Turn::retire_surplus`].
     fn dismiss(&mut self, number: u64) {
+        if self.fleet.proven().is_some_and(|proven| proven < number) {
+            for slot in self.fleet.slots_of(number, Worker::is_ready) {
+                self.retire(slot, Why::NotNeeded);
+            }
+        }
         let is_booting = |worker: &Worker| worker.is_starting() && !worker.is_forking();
         for slot in self.fleet.slots_of(number, is_booting) {
             self.kill(Child::Worker(slot), Why::NotNeeded);

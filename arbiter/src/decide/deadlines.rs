@@ -18,7 +18,9 @@ impl Turn<'_> {
     /// Ends the workers that have been at one request for too long.
     pub(super) fn tick(&mut self, busy: &[(u32, Duration)]) {
         for &(slot, since) in busy {
-            let Some(worker) = self.fleet.workers.get(&slot).filter(|worker| worker.is_ready()) else { continue };
+            let Some(worker) = self.fleet.workers.get(&slot).filter(|worker| worker.may_run_requests()) else {
+                continue;
+            };
             let generation = self.fleet.generations.get(&worker.generation);
             let Some(limit) = generation.and_then(|generation| generation.limits.timeout) else { continue };
             let spent = self.now.saturating_sub(since);
@@ -32,7 +34,7 @@ impl Turn<'_> {
         let kill_at = self.now.saturating_add(LAST_WORDS);
         let Some(process) = self.fleet.process_mut(Child::Worker(slot)) else { return };
         let pid = process.pid;
-        process.end(kill_at, Why::RequestTimeout);
+        process.time_out(kill_at);
         let (spent, limit) = (words(spent), words(limit));
         let text = format!("WORKER TIMEOUT (pid: {pid}, slot: {slot}): busy for {spent}, limit timeout = {limit}");
         self.log(Level::Error, text);
@@ -63,7 +65,7 @@ impl Turn<'_> {
         match why {
             Why::BootTimeout | Why::NoAnswer | Why::Deaf => {
                 self.say(Level::Error, child, "is killed", &why.to_string());
-                self.count_death(generation, was_booting || why == Why::NoAnswer);
+                self.count_death(generation, was_booting, why);
             }
             Why::RequestTimeout | Why::CannotStart => self.say(Level::Debug, child, "is killed", &why.to_string()),
             Why::ServerStops | Why::Replaced | Why::Surplus | Why::NotNeeded => {
@@ -72,10 +74,14 @@ impl Turn<'_> {
         }
     }
 
-    fn count_death(&mut self, generation: u64, is_boot_failure: bool) {
-        if is_boot_failure {
+    fn count_death(&mut self, generation: u64, was_booting: bool, why: Why) {
+        if was_booting || why == Why::NoAnswer || self.is_candidate(generation) {
             self.count_boot_failure(generation);
-            self.judge(generation, ExitCode::AppImport);
+            match why {
+                // Trying again would most likely take as long again, and bring the same.
+                Why::BootTimeout => self.fail(generation, ExitCode::AppImport, &why.to_string()),
+                _ => self.judge(generation, ExitCode::AppImport),
+            }
         } else if let Some(generation) = self.fleet.generations.get_mut(&generation) {
             generation.crashes.fail_anew(self.now);
         }

@@ -8,11 +8,9 @@ use tapster_ipc::ExitCode;
 use super::turn::Turn;
 use crate::action::Action;
 use crate::event::End;
-use crate::fleet::{Child, Template};
+use crate::fleet::{Child, EARLY, Template};
 use crate::process::{Life, Process, Why};
 
-/// A worker that ends so soon after it was ready is not replaced as fast as one that has served.
-const EARLY: Duration = Duration::from_secs(1);
 /// A worker's own timer and the arbiter's run out at the same time; which fires first is chance.
 const CLOCKS_DIFFER: Duration = Duration::from_millis(250);
 /// The most ends that are kept for a template to claim.
@@ -62,13 +60,17 @@ impl Turn<'_> {
         let Some(worker) = self.fleet.workers.remove(&slot) else { return };
         self.act(Action::Discard { child });
         let Some(process) = worker.process() else { return };
-        if let Life::Ready { since } = process.life
-            && self.now.saturating_sub(since) < EARLY
+        self.account(child, worker.generation, process, end);
+        let Life::Ready { since } = process.life else { return };
+        if self.is_candidate(worker.generation) {
+            // The canary: as long as its generation is not proven, it has not booted for good.
+            self.count_boot_failure(worker.generation);
+            self.judge(worker.generation, ExitCode::AppImport);
+        } else if self.now.saturating_sub(since) < EARLY
             && let Some(generation) = self.fleet.generations.get_mut(&worker.generation)
         {
             generation.crashes.fail_anew(self.now);
         }
-        self.account(child, worker.generation, process, end);
     }
 
     /// Says why a process ended. One that ended before it was ready counts for its generation.
@@ -79,6 +81,11 @@ impl Turn<'_> {
                 self.say_of(Level::Error, child, id, "died while booting", &end.unasked());
                 self.count_boot_failure(generation);
                 self.judge(generation, ExitCode::AppImport);
+            }
+            // Sent SIGTERM by somebody else, a worker finishes what it has, and its own timer kills it if it does not.
+            Life::Ready { .. } if end.is_sigkill() && !end.is_out_of_memory() && matches!(child, Child::Worker(_)) => {
+                let detail = format!("{}; after a SIGTERM it would be by its own timer", end.unasked());
+                self.say_of(Level::Error, child, id, "died", &detail);
             }
             Life::Ready { .. } => self.say_of(Level::Error, child, id, "died", &end.unasked()),
             Life::Ending { why: why @ (Why::CannotStart | Why::RequestTimeout), .. }

@@ -54,18 +54,27 @@ impl Turn<'_> {
     /// status if it ends over this.
     pub(super) fn judge(&mut self, generation: u64, exit: ExitCode) {
         let failures = self.fleet.generations.get(&generation).map_or(0, |generation| generation.boots.failures());
-        if failures < TRIALS {
-            return;
+        if failures >= TRIALS {
+            self.fail(generation, exit, &format!("after {failures} trials"));
         }
+    }
+
+    /// A generation is given up, if it may be; `detail` says why. `exit` is the server's status if it ends over this.
+    pub(super) fn fail(&mut self, generation: u64, exit: ExitCode, detail: &str) {
         match self.standing(generation) {
             Standing::First => {
-                let text = format!("Generation {generation} failed to boot {failures} times: the server ends");
+                let text = format!("Generation {generation} failed to boot ({detail}): the server ends");
                 self.log(Level::Error, text);
                 self.give_up(exit);
             }
-            Standing::Candidate { proven } => self.abandon(generation, proven, &format!(" (after {failures} trials)")),
+            Standing::Candidate { proven } => self.abandon(generation, proven, &format!(" ({detail})")),
             Standing::Serving | Standing::Former => {}
         }
+    }
+
+    /// Whether the generation has yet to show that it works, while another one serves.
+    pub(super) fn is_candidate(&self, generation: u64) -> bool {
+        matches!(self.standing(generation), Standing::Candidate { .. })
     }
 
     fn standing(&self, generation: u64) -> Standing {

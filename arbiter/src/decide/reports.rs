@@ -106,20 +106,38 @@ impl Turn<'_> {
         }
         self.say(Level::Info, child, "ready", "");
         let generation = self.fleet.generation_of(child);
-        if let Some(generation) = self.fleet.generations.get_mut(&generation) {
-            generation.boots.succeed();
-        }
         match self.fleet.phase {
-            Phase::Up { proven } if proven >= generation => return,
-            Phase::Up { proven } => {
-                self.log(Level::Info, format!("Generation {generation} serves; generation {proven} retires"));
-            }
-            Phase::Starting => {}
-            Phase::Stopping { .. } => return,
+            // Nothing serves that could be lost.
+            Phase::Starting => self.rely_on(generation),
+            // As long as it may crash any moment, it proves nothing: see `prove`.
+            Phase::Up { proven } if proven < generation => {}
+            Phase::Up { .. } | Phase::Stopping { .. } => self.forget_failures(generation),
         }
+    }
+
+    /// Relies on the wanted generation once its first worker has been ready for long enough.
+    pub(super) fn prove(&mut self) {
+        if let Some(proven) = self.fleet.proven()
+            && self.fleet.proof().is_some_and(|proof| proof <= self.now)
+        {
+            let target = self.fleet.target;
+            self.log(Level::Info, format!("Generation {target} serves; generation {proven} retires"));
+            self.rely_on(target);
+        }
+    }
+
+    /// The generation is the one that serves.
+    fn rely_on(&mut self, generation: u64) {
+        self.forget_failures(generation);
         self.fleet.phase = Phase::Up { proven: generation };
         self.act(Action::Follow { generation });
         self.act(Action::Notify(Notice::Ready));
+    }
+
+    fn forget_failures(&mut self, generation: u64) {
+        if let Some(generation) = self.fleet.generations.get_mut(&generation) {
+            generation.boots.succeed();
+        }
     }
 
     fn boot_failed(&mut self, from: Child, exit: ExitCode, report: &str) {

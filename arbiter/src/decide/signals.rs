@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use log::Level;
 use nix::sys::signal::Signal;
-use tapster_ipc::scoreboard::MOST_SLOTS;
+use tapster_config::MOST_WORKERS;
 use tapster_ipc::{ExitCode, Order};
 
 use super::turn::{Turn, words};
@@ -70,16 +70,18 @@ impl Turn<'_> {
             return self.log(Level::Info, format!("{name}: ignored, the server is stopping"));
         }
         let wanted = self.fleet.generations.get(&self.fleet.target).map_or(1, |target| target.limits.workers);
-        let workers = wanted.saturating_add_signed(by).clamp(1, MOST_SLOTS);
+        let workers = wanted.saturating_add_signed(by).clamp(1, MOST_WORKERS);
         if workers == wanted {
             return self.log(Level::Info, format!("{name}: {wanted} workers already, which is the limit"));
         }
         self.log(Level::Info, format!("{name}: {workers} workers, no longer {wanted}"));
-        // During a reload the generation that serves follows too: it may be the one that stays.
-        let serving = self.fleet.proven().into_iter().chain([self.fleet.target]).collect::<Vec<_>>();
-        for number in serving {
+        // During a reload the generation that serves changes too, from the number that is its own: it may be the one that
+        // stays.
+        let serving = self.fleet.proven().filter(|proven| *proven != self.fleet.target);
+        for number in serving.into_iter().chain([self.fleet.target]) {
             if let Some(generation) = self.fleet.generations.get_mut(&number) {
-                generation.limits.workers = workers;
+                let own = &mut generation.limits.workers;
+                *own = own.saturating_add_signed(by).clamp(1, MOST_WORKERS);
             }
         }
     }

@@ -78,9 +78,22 @@ impl<'f> Turn<'f> {
 
 /// A time as messages give it: `30 s`, `500 ms`.
 pub(super) fn words(time: Duration) -> String {
-    match time.subsec_millis() {
-        0 => format!("{} s", time.as_secs()),
-        _ if time.as_secs() == 0 => format!("{} ms", time.as_millis()),
-        tenths => format!("{}.{} s", time.as_secs(), tenths / 100),
+    match (time.as_secs(), time.subsec_millis() / 100) {
+        (0, _) if !time.is_zero() => format!("{} ms", time.as_millis()),
+        (seconds, 0) => format!("{seconds} s"),
+        (seconds, tenths) => format!("{seconds}.{tenths} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_given_without_idle_digits() {
+        let table = [(0, "0 s"), (500, "500 ms"), (1000, "1 s"), (1003, "1 s"), (1500, "1.5 s"), (30_999, "30.9 s")];
+        for (time, text) in table {
+            assert_eq!(words(Duration::from_millis(time)), text);
+        }
     }
 }

@@ -1,28 +1,33 @@
 //! Makes one listening socket, of each kind that a `bind` setting can name.
 
-use std::io;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind, getsockname, getsockopt,
+    AddressFamily, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind, connect, getsockname, getsockopt,
     setsockopt, socket, sockopt,
 };
 use nix::sys::stat::{Mode, lstat, umask};
 use tapster_config::Bind;
+use tapster_sys::fds::Inherited;
 
 use super::error::Cause;
 use super::{BindError, BoundPath, Listener, Patience};
 
 /// Listens at an address.
-pub(super) fn listener(at: &Bind, backlog: u32, patience: Patience) -> Result<Listener, BindError> {
+pub(super) fn listener(
+    at: &Bind,
+    backlog: u32,
+    patience: Patience,
+    inherited: &mut Inherited,
+) -> Result<Listener, BindError> {
     let mut trial = 1;
     loop {
-        match try_once(at, backlog).map_err(|cause| BindError::new(at, cause)) {
+        match try_once(at, backlog, inherited).map_err(|cause| BindError::new(at, cause)) {
             Err(error) if error.is_in_use() && trial < patience.trials => {
                 log::warn!("{error}; trying again");
                 trial += 1;
@@ -33,7 +38,7 @@ pub(super) fn listener(at: &Bind, backlog: u32, patience: Patience) -> Result<Li
     }
 }
 
-fn try_once(at: &Bind, backlog: u32) -> Result<Listener, Cause> {
+fn try_once(at: &Bind, backlog: u32, inherited: &mut Inherited) -> Result<Listener, Cause> {
     let socket = match at {
         Bind::Tcp { host, port } => tcp(host, *port)?,
         Bind::Unix { path } => unix(path)?,
@@ -42,7 +47,7 @@ fn try_once(at: &Bind, backlog: u32) -> Result<Listener, Cause> {
             bind(socket.as_raw_fd(), &UnixAddr::new_abstract(name.as_bytes())?)?;
             socket
         }
-        Bind::Fd(number) => inherited(*number)?,
+        Bind::Fd(number) => take(*number, inherited)?,
     };
     let path = match at {
         Bind::Unix { path } => Some(bound_path(path)?),
@@ -91,11 +96,13 @@ fn make_way(path: &Path) -> Result<(), Cause> {
     if !found.file_type().is_socket() {
         return Err(Cause::Unfit("the path exists and is not a socket".into()));
     }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(std::fs::remove_file(path)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error.into()),
-        Ok(_) | Err(_) => Err(io::Error::from(nix::errno::Errno::EADDRINUSE).into()),
+    // Not blocking: where a server's queue is full, connecting would wait for as long as that server is stuck.
+    let probe = stream(AddressFamily::Unix)?;
+    match connect(probe.as_raw_fd(), &UnixAddr::new(path)?) {
+        Err(Errno::ECONNREFUSED) => Ok(std::fs::remove_file(path)?),
+        Err(Errno::ENOENT) => Ok(()),
+        Err(errno @ (Errno::EACCES | Errno::EPERM)) => Err(errno.into()),
+        Ok(()) | Err(_) => Err(Errno::EADDRINUSE.into()),
     }
 }
 
@@ -104,8 +111,12 @@ fn bound_path(path: &Path) -> Result<BoundPath, Cause> {
     Ok(BoundPath { path: path.into(), device: stat.st_dev, inode: stat.st_ino })
 }
 
-fn inherited(number: i32) -> Result<OwnedFd, Cause> {
-    let socket = tapster_sys::fds::adopt(number)?;
+/// Whether the inherited descriptor can be listened at. Leaves it as it is.
+pub(super) fn examine(number: i32, inherited: &Inherited) -> Result<(), Cause> {
+    if number <= 2 {
+        return Err(Errno::EINVAL.into());
+    }
+    let socket = inherited.look(number).ok_or(Errno::EBADF)?;
     let kind = getsockopt(&socket, sockopt::SockType).map_err(|_| Cause::Unfit("it is not a socket".into()))?;
     if kind != SockType::Stream {
         return Err(Cause::Unfit("it is not a stream socket".into()));
@@ -113,16 +124,36 @@ fn inherited(number: i32) -> Result<OwnedFd, Cause> {
     if !getsockopt(&socket, sockopt::AcceptConn)? {
         return Err(Cause::Unfit("it is a socket, but does not listen".into()));
     }
+    Ok(())
+}
+
+fn take(number: i32, inherited: &mut Inherited) -> Result<OwnedFd, Cause> {
+    examine(number, inherited)?;
+    let socket = inherited.take(number)?;
     let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL)?);
     fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     Ok(socket)
 }
 
+/// Whether the address is one at which `open`, a listener of this server, takes connections already: the same by another
+/// name, or every address of the machine and one of them.
+pub(super) fn overlaps(at: &Bind, open: &Listener) -> bool {
+    let Bind::Tcp { host, port } = at else { return false };
+    let wanted = (host.as_str(), *port).to_socket_addrs().ok().and_then(|mut found| found.next());
+    let (Some(wanted), Some(taken)) = (wanted, address(open.as_fd())) else { return false };
+    let is_every = wanted.ip().is_unspecified() || taken.ip().is_unspecified();
+    wanted.port() == taken.port() && wanted.is_ipv4() == taken.is_ipv4() && (is_every || wanted.ip() == taken.ip())
+}
+
+/// The address and port that an internet socket is bound to.
+fn address(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
+    let address = getsockname::<SockaddrStorage>(socket.as_raw_fd()).ok()?;
+    let v4 = address.as_sockaddr_in().map(|address| SocketAddr::from(SocketAddrV4::from(*address)));
+    v4.or_else(|| Some(SocketAddr::from(SocketAddrV6::from(*address.as_sockaddr_in6()?))))
+}
+
 fn url(socket: BorrowedFd<'_>, at: &Bind) -> String {
-    let address = getsockname::<SockaddrStorage>(socket.as_raw_fd()).ok();
-    let v4 = address.and_then(|address| Some(SocketAddr::from(SocketAddrV4::from(*address.as_sockaddr_in()?))));
-    let v6 = address.and_then(|address| Some(SocketAddr::from(SocketAddrV6::from(*address.as_sockaddr_in6()?))));
-    match (v4.or(v6), at) {
+    match (address(socket), at) {
         (Some(address), _) => format!("http://{address}"),
         (None, Bind::Fd(number)) => {
             let path = getsockname::<UnixAddr>(socket.as_raw_fd()).ok();

@@ -8,7 +8,7 @@ use tapster_config::Bind;
 
 /// An address that can't be had.
 #[derive(Debug)]
-pub struct BindError {
+pub(crate) struct BindError {
     bind: Bind,
     cause: Cause,
 }
@@ -27,9 +27,9 @@ impl BindError {
         Self { bind: bind.clone(), cause }
     }
 
-    /// Whether somebody else has the address.
+    /// Whether somebody has the address.
     #[must_use]
-    pub fn is_in_use(&self) -> bool {
+    pub(crate) fn is_in_use(&self) -> bool {
         matches!(&self.cause, Cause::System(error) if error.kind() == io::ErrorKind::AddrInUse)
     }
 
@@ -50,7 +50,7 @@ impl BindError {
             }
             (Errno::ENOENT, Bind::Unix { .. }) => "the socket's directory does not exist".into(),
             (Errno::EBADF, Bind::Fd(number)) => {
-                format!("nothing was passed to tapster as descriptor {number}")
+                format!("nothing was passed to tapster as descriptor {number}: it must be open when tapster starts")
             }
             (Errno::EINVAL, Bind::Fd(_)) => "the standard streams can't be listened at".into(),
             (Errno::EAFNOSUPPORT, _) => "this machine has no IPv6: give an IPv4 address".into(),

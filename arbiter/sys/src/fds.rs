@@ -1,10 +1,59 @@
 //! File descriptors by number: those that a process inherits, and those that it must not keep.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-/// Takes ownership of an inherited descriptor (one named on the command line, by `fd://N` or by a parent), and sets its
-/// close-on-exec flag.
+/// The descriptors above 2 that this process was started with, and that nothing here owns yet.
+///
+/// The same numbers may be those of this process's own files by the time that somebody names one (`fd://N`), so they are
+/// written down before anything is opened.
+#[derive(Debug, Default)]
+pub struct Inherited(BTreeSet<RawFd>);
+
+impl Inherited {
+    /// Looks what is open. To be called before this process opens anything; a second call finds nothing, so that no
+    /// descriptor gets two owners. Nothing is found where /proc can't be read.
+    #[must_use]
+    pub fn of_process() -> Self {
+        static LOOKED: AtomicBool = AtomicBool::new(false);
+        if LOOKED.swap(true, SeqCst) {
+            return Self::default();
+        }
+        let number = |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok();
+        // Collected first: the folder that is being read is a descriptor too, and is closed by then.
+        let numbers: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")
+            .map_or_else(|_| Vec::new(), |entries| entries.filter_map(number).collect());
+        Self(numbers.into_iter().filter(|&number| number > 2 && is_open(number)).collect())
+    }
+
+    /// The descriptor of that number, to look at, if it was inherited and has not been taken.
+    #[must_use]
+    pub fn look(&self, number: RawFd) -> Option<BorrowedFd<'_>> {
+        // SAFETY: it was open before this process opened anything and is in the set until somebody takes it, so nothing
+        // here has closed it; the borrow of the set keeps it from being taken meanwhile.
+        self.0.contains(&number).then(|| unsafe { BorrowedFd::borrow_raw(number) })
+    }
+
+    /// Takes ownership of it, and sets its close-on-exec flag.
+    ///
+    /// # Errors
+    /// `EBADF` where it was not inherited, or has been taken.
+    pub fn take(&mut self, number: RawFd) -> io::Result<OwnedFd> {
+        if !self.0.remove(&number) {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        adopt(number)
+    }
+}
+
+fn is_open(number: RawFd) -> bool {
+    // SAFETY: fcntl on any number is harmless: a number that is not open answers EBADF.
+    unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
+}
+
+/// Takes ownership of a descriptor that this process's parent has made for it, and sets its close-on-exec flag.
 ///
 /// # Errors
 /// `EBADF` where `number` is not open, `EINVAL` for 0, 1 and 2, which belong to the standard streams.

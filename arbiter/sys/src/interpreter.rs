@@ -10,9 +10,6 @@ use std::path::{Path, PathBuf};
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW, Symbol};
 
-/// The name under which an interpreter knows the worker library.
-pub const MODULE: &str = "_tapster";
-
 /// Why an interpreter could not be entered.
 #[derive(Debug)]
 pub struct LoadError {

@@ -48,18 +48,59 @@ fn without_a_timeout_nothing_is_watched() {
 }
 
 #[test]
-fn a_template_that_hangs_at_the_first_start_is_killed_and_tried_three_times() {
-    let mut world = World::new(1);
-    for _ in 0..3 {
+fn what_hangs_at_the_first_start_is_killed_and_not_tried_again() {
+    let mut in_the_worker = World::new(1);
+    in_the_worker.template_ready(1);
+    in_the_worker.all_forked();
+    for mut world in [World::new(1), in_the_worker] {
         world.pass(Duration::from_secs(60));
-        assert!(world.has_been_killed(Child::Template(1)));
-        world.reap_killed();
-        if world.exit.is_none() {
-            world.pass(Duration::from_secs(1));
-        }
+        assert!(world.has_logged(Level::Error, "not ready within boot_timeout"));
+        assert!(world.has_logged(Level::Error, "the server ends"));
+        world.settle();
+        assert_eq!(world.exit, Some(ExitCode::AppImport));
     }
-    assert!(world.has_logged(Level::Error, "not ready within boot_timeout"));
-    assert_eq!(world.exit, Some(ExitCode::AppImport));
+}
+
+#[test]
+fn a_worker_that_hangs_once_the_server_is_up_is_tried_again() {
+    let mut world = World::up(2);
+    world.exits(Child::Worker(0), SIGSEGV);
+    world.all_forked();
+    world.pass(Duration::from_secs(60));
+    assert!(world.has_been_killed(Child::Worker(0)));
+    world.reap_killed();
+    world.pass(Duration::from_secs(1));
+    world.all_ready();
+    assert_eq!(world.fleet.ready(), 2);
+}
+
+#[test]
+fn timeout_holds_for_the_last_requests_of_a_worker_too() {
+    for signal in [Signal::SIGTTOU, Signal::SIGHUP, Signal::SIGTERM] {
+        let mut world = World::up(2);
+        world.reload = Ok(Limits { graceful: Duration::from_secs(3600), ..limits(2) });
+        world.signal(Signal::SIGHUP);
+        world.template_ready(2);
+        world.all_ready();
+        world.settle();
+        let slot = *world.fleet.slots_of(2, |_| true).first().unwrap();
+        world.signal(signal);
+        world.template_ready(3);
+        world.all_ready();
+        assert!(world.retired().contains(&slot), "{signal}");
+        assert!(world.fleet.watched().contains(&(slot, Duration::from_secs(30))), "{signal}");
+        let (pid, since) = (world.fleet.process(Child::Worker(slot)).unwrap().pid, world.now);
+        world.take();
+        world.now += Duration::from_secs(30);
+        tick(&mut world, &[(slot, since)]);
+        assert!(world.has_logged(Level::Error, "WORKER TIMEOUT"), "{signal}");
+        assert!(world.has_done(&Action::Kill { pid, signal: Signal::SIGABRT }), "{signal}");
+        world.take();
+        tick(&mut world, &[(slot, since)]);
+        assert!(world.logged().is_empty(), "{signal}: said once");
+        world.pass(Duration::from_secs(1));
+        assert!(world.has_been_killed(Child::Worker(slot)), "{signal}");
+    }
 }
 
 #[test]
@@ -113,7 +154,7 @@ fn a_workers_own_timer_is_not_taken_for_a_strangers_kill() {
     world.pass(Duration::from_millis(19_950));
     world.exits(Child::Worker(0), SIGKILL);
     assert!(world.has_logged(Level::Warn, "did not stop in time"));
-    assert!(!world.logged().iter().any(|line| line.contains("not sent by tapster")));
+    assert!(!world.logged().iter().any(|line| line.contains("not sent by the arbiter")));
 }
 
 #[test]

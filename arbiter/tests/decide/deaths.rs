@@ -14,7 +14,7 @@ use crate::world::{SIGKILL, SIGSEGV, World};
 fn a_worker_that_dies_is_replaced_at_once_and_the_log_says_how() {
     let table = [
         (SIGSEGV, "killed by SIGSEGV"),
-        (SIGKILL, "killed by SIGKILL (not sent by tapster)"),
+        (SIGKILL, "killed by SIGKILL (not sent by the arbiter)"),
         (End::Killed { signal: 9, out_of_memory: true }, "out of memory"),
         (End::Killed { signal: 40, out_of_memory: false }, "killed by signal 40"),
         (End::Status(3), "exited with status 3"),

@@ -9,7 +9,7 @@ use tapster::event::{End, Event};
 use tapster::fleet::Child;
 use tapster_ipc::{ExitCode, Order};
 
-use crate::world::{CLEAN, SIGSEGV, World, limits};
+use crate::world::{CLEAN, PROBATION, SIGSEGV, World, limits};
 
 /// A reload whose first new worker has been forked, into slot 4.
 fn canary_boots() -> World {
@@ -25,7 +25,7 @@ fn one_new_worker_goes_first_then_all_and_each_that_is_ready_retires_an_old_one(
     let mut world = canary_boots();
     assert_eq!(world.retired(), [0_u32; 0]);
     world.take();
-    world.ready(4);
+    world.proves(4);
     assert_eq!(world.retired(), [0], "the oldest");
     assert_eq!(world.forks.len(), 3, "the rest at once");
     assert!(world.has_notified(Notice::Ready));
@@ -45,7 +45,7 @@ fn one_new_worker_goes_first_then_all_and_each_that_is_ready_retires_an_old_one(
 #[test]
 fn retired_workers_finish_what_runs_but_accept_nothing_more() {
     let mut world = canary_boots();
-    world.ready(4);
+    world.proves(4);
     let retire = Order::Retire { within_ms: 20_000, drain: false };
     assert_eq!(world.told(|order| *order == retire), [Child::Worker(0)]);
     world.pass(Duration::from_secs(20));
@@ -57,7 +57,7 @@ fn retired_workers_finish_what_runs_but_accept_nothing_more() {
 fn the_old_template_quits_as_soon_as_the_new_generation_is_proven() {
     let mut world = canary_boots();
     assert!(world.told(|order| *order == Order::Quit).is_empty());
-    world.ready(4);
+    world.proves(4);
     assert_eq!(world.told(|order| *order == Order::Quit), [Child::Template(1)]);
 }
 
@@ -121,17 +121,110 @@ fn a_new_generation_that_dies_three_times_is_given_up() {
 }
 
 #[test]
-fn a_new_generation_that_hangs_three_times_is_given_up() {
+fn new_code_that_becomes_ready_and_crashes_never_retires_an_old_worker() {
     let mut world = canary_boots();
-    for _ in 0..3 {
-        world.pass(Duration::from_secs(60));
-        world.reap_killed();
+    for trial in 1..=3 {
+        let slot = *world.fleet.slots_of(2, |_| true).first().unwrap();
+        world.ready(slot);
+        world.pass(Duration::from_millis(900));
+        assert!(!world.has_notified(Notice::Ready), "trial {trial}: not yet proven");
+        world.exits(Child::Worker(slot), SIGSEGV);
+        assert!(world.forks.is_empty(), "trial {trial}: not at once");
+        assert_eq!(world.fleet.target, if trial < 3 { 2 } else { 1 }, "trial {trial}");
         world.pass(Duration::from_secs(1));
         world.all_forked();
     }
-    assert!(world.has_logged(Level::Error, "not ready within boot_timeout"));
+    assert!(world.has_logged(Level::Error, "Generation 2 failed to boot; generation 1 goes on serving"));
+    assert!(world.has_notified(Notice::Ready), "the reload is over");
     world.settle();
-    assert_eq!((world.fleet.target, world.serving(1)), (1, 4));
+    assert!(world.retired().is_empty());
+    assert_eq!((world.serving(1), world.fleet.generations.len()), (4, 1));
+}
+
+#[test]
+fn a_generation_is_proven_as_soon_as_its_first_worker_has_been_ready_for_a_second() {
+    let mut world = canary_boots();
+    world.ready(4);
+    assert_eq!(world.fleet.next_deadline(world.now), Some(world.now + PROBATION), "the arbiter wakes for it");
+    world.pass(Duration::from_millis(999));
+    assert!(world.retired().is_empty() && world.forks.is_empty() && !world.has_notified(Notice::Ready));
+    world.pass(Duration::from_millis(1));
+    assert_eq!((world.retired(), world.forks.len()), (vec![0], 3));
+    assert!(world.has_notified(Notice::Ready));
+}
+
+#[test]
+fn a_first_worker_that_has_closed_its_channel_proves_nothing() {
+    let mut world = canary_boots();
+    world.ready(4);
+    world.happens(Event::Closed { from: Child::Worker(4) });
+    world.pass(Duration::from_secs(3));
+    assert!(world.has_been_killed(Child::Worker(4)) && world.retired().is_empty());
+}
+
+#[test]
+fn a_worker_on_probation_leaves_when_its_generation_is_superseded() {
+    let mut world = canary_boots();
+    world.ready(4);
+    world.signal(SIGHUP);
+    assert_eq!(world.retired(), [4]);
+    world.pass(PROBATION);
+    assert_eq!(world.fleet.proven(), Some(1));
+    world.template_ready(3);
+    world.all_ready();
+    world.settle();
+    assert_eq!((world.serving(3), world.fleet.generations.len()), (4, 1));
+}
+
+#[test]
+fn a_new_generation_that_hangs_is_given_up_at_once() {
+    let mut in_the_template = World::up(4);
+    in_the_template.signal(SIGHUP);
+    for mut world in [canary_boots(), in_the_template] {
+        world.pass(Duration::from_secs(60));
+        assert!(world.has_logged(Level::Error, "not ready within boot_timeout"));
+        assert!(world.has_logged(Level::Error, "generation 1 goes on serving"));
+        world.settle();
+        world.pass(Duration::from_secs(100));
+        assert_eq!((world.fleet.target, world.serving(1), world.fleet.generations.len()), (1, 4, 1));
+    }
+}
+
+#[test]
+fn a_server_without_a_free_slot_says_so_once_and_goes_on() {
+    use tapster::fleet::{Seat, Worker};
+    let mut world = World::up(2);
+    for slot in 2..tapster_ipc::scoreboard::MOST_SLOTS {
+        // As those are of an older generation that take very long to end.
+        let seat = Seat::Forking { deadline: Duration::MAX, ready_by: None };
+        world.fleet.workers.insert(slot, Worker { generation: 0, seat });
+    }
+    world.signal(nix::sys::signal::Signal::SIGTTIN);
+    world.signal(nix::sys::signal::Signal::SIGTTIN);
+    let said = world.logged().into_iter().filter(|line| line.contains("No worker can be started")).count();
+    assert_eq!((said, world.forks.len()), (1, 0));
+    world.fleet.workers.remove(&7);
+    world.happens(Event::Tick { busy: Vec::new() });
+    assert_eq!(world.forks, [(7, 1)].into());
+}
+
+#[test]
+fn ttin_during_a_reload_to_fewer_workers_takes_none_from_what_serves() {
+    let mut world = World::up(4);
+    world.reload = Ok(limits(2));
+    world.signal(SIGHUP);
+    world.signal(nix::sys::signal::Signal::SIGTTIN);
+    assert!(world.retired().is_empty());
+    world.boot_failed(Child::Template(2), ExitCode::AppImport);
+    world.all_ready();
+    assert_eq!(world.serving(1), 5);
+    world.settle();
+    world.signal(SIGHUP);
+    world.signal(nix::sys::signal::Signal::SIGTTIN);
+    world.template_ready(3);
+    world.all_ready();
+    world.settle();
+    assert_eq!((world.serving(3), world.fleet.ready()), (3, 3));
 }
 
 #[test]
@@ -177,7 +270,7 @@ fn a_worker_forked_for_a_superseded_generation_is_killed_when_it_appears() {
 #[test]
 fn a_hup_while_old_workers_still_retire_keeps_capacity() {
     let mut world = canary_boots();
-    world.ready(4);
+    world.proves(4);
     world.forked(5);
     world.ready(5);
     world.signal(SIGHUP);
@@ -209,7 +302,7 @@ fn hup_to_fewer_or_more_workers_never_serves_with_fewer_than_wanted() {
         let least = usize::try_from(before.min(after)).unwrap();
         while let Some(slot) = world.forks.keys().next().copied() {
             world.forked(slot);
-            world.ready(slot);
+            world.proves(slot);
             assert!(world.fleet.ready() >= least, "{before} to {after}");
         }
         world.settle();
@@ -245,7 +338,7 @@ fn settings_that_were_loaded_before_a_stop_start_nothing_after_it() {
 #[test]
 fn a_worker_that_ends_badly_while_it_retires_is_said() {
     let mut world = canary_boots();
-    world.ready(4);
+    world.proves(4);
     world.take();
     world.exits(Child::Worker(0), End::Status(1));
     assert!(world.has_logged(Level::Warn, "exited with status 1"));

@@ -9,7 +9,7 @@ use tapster::event::Event;
 use tapster::fleet::{Child, Manner, Phase};
 use tapster_ipc::{ExitCode, Order, Report};
 
-use crate::world::{CLEAN, World, limits};
+use crate::world::{CLEAN, PROBATION, World, limits};
 
 const EVERY: [Signal; 9] = [SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH];
 
@@ -38,7 +38,7 @@ fn reloading() -> World {
 
 fn rolling() -> World {
     let mut world = reloading();
-    world.ready(2);
+    world.proves(2);
     world
 }
 
@@ -102,6 +102,7 @@ fn after_any_signal_that_does_not_stop_the_server_it_serves_in_full() {
             for slot in 0..8 {
                 world.ready(slot);
             }
+            world.pass(PROBATION);
             world.all_ready();
             world.settle();
             let wanted = match signal {

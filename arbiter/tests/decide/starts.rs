@@ -92,7 +92,7 @@ fn workers_that_die_while_booting_are_tried_three_times_before_the_server_ends()
             world.pass(Duration::from_secs(1));
         }
     }
-    assert!(world.has_logged(Level::Error, "killed by SIGKILL (not sent by tapster)"));
+    assert!(world.has_logged(Level::Error, "killed by SIGKILL (not sent by the arbiter)"));
     assert!(world.has_logged(Level::Error, "the server ends"));
     world.settle();
     assert_eq!(world.exit, Some(ExitCode::AppImport));

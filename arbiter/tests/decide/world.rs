@@ -11,6 +11,8 @@ use tapster::event::{End, Event};
 use tapster::fleet::{Child, Fleet, Limits};
 use tapster_ipc::{ExitCode, Order, Report};
 
+/// How long the first worker of a new generation has to be ready until the generation is proven.
+pub(crate) const PROBATION: Duration = Duration::from_secs(1);
 pub(crate) const SIGSEGV: End = End::Killed { signal: 11, out_of_memory: false };
 pub(crate) const SIGKILL: End = End::Killed { signal: 9, out_of_memory: false };
 pub(crate) const CLEAN: End = End::Status(0);
@@ -148,13 +150,23 @@ impl World {
         self.report(Child::Worker(slot), Report::WorkerReady);
     }
 
-    /// Forks are answered and workers become ready, until nothing more is ordered.
+    /// Forks are answered and workers become ready, and a new generation's first one stays so until that is proven, until
+    /// nothing more is ordered.
     pub(crate) fn all_ready(&mut self) {
         while !self.forks.is_empty() {
             for slot in self.all_forked() {
                 self.ready(slot);
             }
+            if self.fleet.is_reloading() {
+                self.pass(PROBATION);
+            }
         }
+    }
+
+    /// The worker becomes ready and stays so for as long as it takes to prove a generation.
+    pub(crate) fn proves(&mut self, slot: u32) {
+        self.ready(slot);
+        self.pass(PROBATION);
     }
 
     pub(crate) fn boot_failed(&mut self, from: Child, exit: ExitCode) {

@@ -7,6 +7,7 @@ macro_rules! logging {
         log_level: LogLevel = LogLevel::Info; Level;
         {
             brief: "The least severe reports that are written: debug, info, warning, error or critical.",
+            long: "`critical` is the same as `error`.",
             value: "LEVEL",
         }
         error_logfile: LogTarget = LogTarget::Stderr; LogTo;

@@ -9,7 +9,9 @@ macro_rules! sockets {
             brief: "Where to listen: HOST:PORT, :PORT (every address), [IPV6]:PORT, unix:PATH or fd://N.",
             long: "In the file a list or a text, elsewhere separated by commas; the flag may be repeated. A host \
                    alone gets port 8000; port 0 takes a free one. `unix:@NAME` is a socket in Linux's abstract \
-                   namespace. `fd://N` is a listening socket that was inherited under this number.",
+                   namespace. `fd://N` is a listening socket that was inherited under this number. A socket with a \
+                   path may be connected to by every user (mode 0777, whatever the umask), so that a proxy of another \
+                   user can; who may is for the permissions of its directory to say. At most 60 addresses.",
             short: Some('b'),
             value: "ADDRESS",
             platform: Some(Platform {

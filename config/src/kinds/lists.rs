@@ -10,6 +10,9 @@ use crate::node::{Node, Raw};
 /// Addresses to listen at: at least one, none twice.
 pub(crate) struct BindList;
 
+/// The most addresses: their sockets go to a template all in one message.
+const MOST_BINDS: usize = 60;
+
 impl Described for BindList {
     fn expected(&self) -> String {
         "an address (HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH or fd://N) or a list of them".to_owned()
@@ -40,6 +43,10 @@ impl Kind for BindList {
         }
         if binds.is_empty() && complaints.is_empty() {
             complaints.push(Complaint::of(node, "must name at least one address"));
+        }
+        if binds.len() > MOST_BINDS {
+            let says = format!("names {} addresses, and {MOST_BINDS} is the most", binds.len());
+            complaints.push(Complaint::of(node, says));
         }
         if complaints.is_empty() { Ok(binds) } else { Err(complaints) }
     }

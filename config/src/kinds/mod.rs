@@ -14,6 +14,7 @@ use std::path::Path;
 use crate::node::Node;
 
 pub(crate) use lists::{BindList, PathList, Variables};
+pub use numbers::MOST_WORKERS;
 pub(crate) use numbers::{DAY, HOUR, Seconds, Size, Whole, WorkerCount};
 pub use paths::LogTarget;
 pub(crate) use paths::{Chdir, Interpreter, LogTo, OptionalPath, absolute};

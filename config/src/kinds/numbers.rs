@@ -49,7 +49,9 @@ impl<T: Copy + Display + PartialOrd + Sync + TryFrom<i64> + TryInto<i64>> Kind f
 /// The number of workers; `auto` becomes one when it is read.
 pub(crate) struct WorkerCount;
 
-const WORKERS: Whole<u32> = Whole { min: 1, max: 4096 };
+/// The most workers that can be asked for.
+pub const MOST_WORKERS: u32 = 1024;
+const WORKERS: Whole<u32> = Whole { min: 1, max: MOST_WORKERS };
 
 impl Described for WorkerCount {
     fn expected(&self) -> String {

@@ -49,7 +49,16 @@ fn settings_are_equal_after_being_written_and_read() {
 fn printed_settings_load_as_the_same_from_a_file() {
     let world = World::new().args(&["-w", "3", "-b", "unix:s", "-e", "A=1", "--preload", "site:app"]);
     let settings = world.settings();
-    let world = world.file(&settings.to_toml()).args(&[]);
+    let world = world.file(&settings.to_file()).args(&[]);
+    assert_eq!(world.settings(), settings);
+}
+
+#[test]
+fn what_looks_like_a_variable_is_printed_so_that_it_stays_as_it_is() {
+    let world = World::new().args(&["--pythonpath", "/a/${HOME}", "-e", "A=$${X} $ $$ ${Y:-z}$", "site:app"]);
+    let settings = world.settings();
+    assert_eq!(settings.env, [("A".to_owned(), "$${X} $ $$ ${Y:-z}$".to_owned())]);
+    let world = world.file(&settings.to_file()).args(&[]);
     assert_eq!(world.settings(), settings);
 }
 
@@ -89,7 +98,7 @@ fn a_handed_over_text_that_is_wrong_is_refused() {
     let errors = Settings::from_toml("workers = 0\n").unwrap_err();
     assert_eq!(
         errors.to_string(),
-        "settings:1:11: `workers` must be a whole number from 1 to 4096, or \"auto\", not 0\n  1 | workers = 0\n    |           ^"
+        "settings:1:11: `workers` must be a whole number from 1 to 1024, or \"auto\", not 0\n  1 | workers = 0\n    |           ^"
     );
 }
 
