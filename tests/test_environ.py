@@ -84,6 +84,49 @@ def test_a_header_with_an_underscore_cannot_pass_for_one_with_a_dash(server):
     assert found["HTTP_X_REAL_USER"] == "alice"
 
 
+@tapster
+def test_after_a_stranger_has_invented_names_no_spelling_is_taken_for_another(serve):
+    server = serve("conformance:application")
+    with server.wire() as wire:
+        for part in range(12):
+            invented = [f"X-Invented-{part}-{number}: x" for number in range(60)]
+            found = wire.exchange("/environ", *invented).json
+            assert sum(key.startswith("HTTP_X_INVENTED_") for key in found) == 60
+        wire.send(b"POST /environ HTTP/1.1\r\nhOST: a\r\ncONTENT-lENGTH: 5\r\n\r\n12345")
+        assert wire.reply().json["CONTENT_LENGTH"] == "5"
+        wire.send(b"POST /environ HTTP/1.1\r\nhOST: a\r\ntRANSFER-eNCODING: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n")
+        found = wire.reply().json
+        assert found["CONTENT_LENGTH"] == "5" and "HTTP_TRANSFER_ENCODING" not in found
+        found = wire.exchange("/environ", "X-fORWARDED-fOR: one", "X-Forwarded-For: two", "x-forwarded-for: three").json
+        assert found["HTTP_X_FORWARDED_FOR"] == "one,two,three"
+
+
+@tapster
+@pytest.mark.parametrize(
+    ("host", "name", "port"),
+    [
+        ("Host: a.example:81", "a.example", "81"),
+        ("Host: a.example", "a.example", "80"),
+        ("Host: a.example:", "a.example", "80"),
+        ("Host: :81", "localhost", "81"),
+        ("Host:", "localhost", "80"),
+        ("Host: [::1]", "[::1]", "80"),
+        ("X-Host: none", "localhost", "80"),
+    ],
+)
+def test_server_name_and_port_are_never_empty_on_a_unix_socket(server_on_a_path, host, name, port):
+    with server_on_a_path.wire() as wire:
+        wire.send(f"GET /environ HTTP/1.0\r\n{host}\r\n\r\n")
+        found = wire.reply().json
+    assert (found["SERVER_NAME"], found["SERVER_PORT"]) == (name, port)
+
+
+@pytest.fixture(scope="module")
+def server_on_a_path(serve_module, tmp_path_factory):
+    """A server on a Unix socket."""
+    return serve_module("conformance:application", bind=f"unix:{tmp_path_factory.mktemp('socket')}/s.sock")
+
+
 def test_header_values_are_latin_1_strings(server):
     with server.wire() as wire:
         wire.send(b"GET /environ HTTP/1.1\r\nHost: a\r\nX-Latin: caf\xe9\r\nX-Utf: \xe2\x9c\x93\r\n\r\n")

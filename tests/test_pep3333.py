@@ -228,11 +228,25 @@ def test_headers_keep_their_order_case_repeats_and_latin_1(server):
     assert "x-lower" in names and names.index("X-Latin") < names.index("X-Empty") < names.index("x-lower")
 
 
-def test_hop_by_hop_headers_of_an_application_do_not_pass(server):
+@tapster  # gunicorn takes the Transfer-Encoding for its own
+def test_hop_by_hop_headers_of_an_application_are_dropped_with_one_warning_each(server):
+    for _ in range(2):
+        with server.wire() as wire:
+            reply = wire.exchange("/hop-by-hop")
+            assert (reply.status, reply.body, reply.header("x-after")) == (200, b"hop", "yes")
+            for name in ("connection", "keep-alive", "te", "trailer", "transfer-encoding"):
+                assert reply.header(name) is None
+            wire.expect_open()
+    for name in ("Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding"):
+        server.wait_log(f"sets the response header {name}, .*PEP 3333")
+        assert server.log().count(f"sets the response header {name},") == 1
+
+
+def test_an_application_that_says_connection_close_gets_it(server):
     with server.wire() as wire:
-        reply = wire.exchange("/hop-by-hop")
-        assert "X-Private" not in "".join(reply.fields("connection"))
-        assert len(reply.fields("connection")) <= 1
+        reply = wire.exchange("/connection-close")
+        assert (reply.status, reply.body, reply.fields("connection")) == (200, b"closed", ["close"])
+        wire.expect_closed()
 
 
 def test_date_is_there_exactly_once_even_if_the_application_sets_it(server):

@@ -269,8 +269,15 @@ def unicode_body(environ, start_response):
 
 def hop_by_hop(environ, start_response):
     """Hop-by-hop headers, which are the server's own."""
-    start_response("200 OK", [*TEXT, ("Connection", "keep-alive, X-Private"), ("Keep-Alive", "timeout=99")])
+    hop_by_hop = [("Connection", "keep-alive, X-Private"), ("Keep-Alive", "timeout=99"), ("TE", "x"), ("Trailer", "x")]
+    start_response("200 OK", [*TEXT, *hop_by_hop, ("Transfer-Encoding", "chunked"), ("X-After", "yes")])
     return [b"hop"]
+
+
+def connection_close(environ, start_response):
+    """Would have the connection closed."""
+    start_response("200 OK", [*TEXT, ("Connection", "Close")])
+    return [b"closed"]
 
 
 def own_date(environ, start_response):
@@ -380,6 +387,7 @@ ROUTES = {
     "bad-header-type": bad_header_type,
     "unicode-body": unicode_body,
     "hop-by-hop": hop_by_hop,
+    "connection-close": connection_close,
     "own-date": own_date,
     "mutable-headers": mutable_headers,
     "file-wrapper": file_wrapper,

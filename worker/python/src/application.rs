@@ -5,6 +5,7 @@ use std::fmt;
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
+use crate::text::escaped;
 use crate::traceback;
 
 /// The application, loaded.
@@ -38,7 +39,10 @@ impl Application {
         let loaded = PyModule::from_code(py, &source, c"<tapster loader>", c"_tapster_loader")
             .and_then(|loader| loader.call_method1("load", (spec,)));
         loaded.map(|app| Self(app.unbind())).map_err(|error| {
-            let refused = error.value(py).getattr("args").and_then(|args| args.extract::<(u8, String)>());
+            let refused = error.value(py).getattr("args").and_then(|args| {
+                let (status, report) = args.extract::<(u8, Bound<'_, PyAny>)>()?;
+                Ok((status, escaped(&report)?))
+            });
             match refused {
                 Ok((status, report)) => LoadError { status, report },
                 Err(_) => LoadError { status: 3, report: traceback::format(py, &error) },

@@ -10,7 +10,7 @@ use tapster_wire::{Body, Head, Span, Version, decode_path};
 
 use crate::exchange::Request;
 use crate::input::Inputs;
-use crate::names::{Names, Seen, key_of};
+use crate::names::{Names, Seen, is_framing, key_of};
 use crate::text::{interned, latin1};
 
 /// The server's side of the connections of one listener, and the `environ` they all start from.
@@ -167,7 +167,7 @@ impl Environs {
             http10: key(c"HTTP/1.0"),
             http11: key(c"HTTP/1.1"),
         };
-        Ok(Self { keys, names: Names::new(), inputs: Inputs::new(py)?, decoded: Vec::new() })
+        Ok(Self { keys, names: Names::new(py), inputs: Inputs::new(py)?, decoded: Vec::new() })
     }
 
     /// The request's `environ`.
@@ -239,13 +239,20 @@ impl Environs {
 
     fn fields(&mut self, dict: &Dict<'_, '_>, head: &Head, buffer: &[u8]) -> PyResult<()> {
         let mut seen = Seen::default();
+        // Whether a key that has no number is there already: from then on what a request has had is asked of the dict.
+        let mut unnumbered = false;
         for field in &head.fields {
             let (name, value) = (field.name.of(buffer), field.value.of(buffer));
+            if is_framing(name) {
+                continue;
+            }
             match self.names.find(dict.py, name) {
-                Some(known) if known.is_framing => {}
-                Some(known) if !seen.mark(known.number) => dict.set_latin1(&known.key, value)?,
+                Some(known) if !seen.mark(known.number) && !unnumbered => dict.set_latin1(&known.key, value)?,
                 Some(known) => dict.join(known.key.bind(dict.py), value)?,
-                None => dict.join(key_of(name).into_pyobject(dict.py)?.as_any(), value)?,
+                None => {
+                    unnumbered = true;
+                    dict.join(key_of(name).into_pyobject(dict.py)?.as_any(), value)?;
+                }
             }
         }
         Ok(())
@@ -292,11 +299,13 @@ impl Dict<'_, '_> {
     }
 }
 
-/// Host and port of a `Host` field, the port being http's where there is none (RFC 9110 section 7.2).
+/// Host and port of a `Host` field, the port being http's where there is none (RFC 9110 section 7.2). Neither is empty,
+/// since PEP 3333 promises applications that neither is.
 fn split_host(host: &[u8]) -> (&[u8], &[u8]) {
-    match memchr::memrchr(b':', host) {
+    let (name, port) = match memchr::memrchr(b':', host) {
         // A colon within brackets belongs to an IPv6 address.
         Some(colon) if !host[colon..].contains(&b']') => (&host[..colon], &host[colon + 1..]),
-        _ => (host, b"80"),
-    }
+        _ => (host, &b""[..]),
+    };
+    (if name.is_empty() { b"localhost" } else { name }, if port.is_empty() { b"80" } else { port })
 }

@@ -3,21 +3,22 @@
 //! PEP 3333, "Specification Details". The caller of [`Caller::call`] sends what is left in the outbox after each turn, so
 //! every block is on its way before the application makes the next.
 
-use std::fmt;
 use std::ptr::{NonNull, null_mut};
 
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::PyString;
 use tapster_wire::http1::reply::RequestFacts;
 use tapster_wire::{Head, Outbox};
 
 use crate::application::Application;
+use crate::blocks::Blocks;
 use crate::environ::{Environs, Peer, Server};
+use crate::failure::Failure;
 use crate::input::RequestBody;
-use crate::response::{Phase, Response, Sink};
-use crate::start_response::{StartResponse, StartResponses, kind_of};
+use crate::response::{Line, Phase, Sink, this_thread};
+use crate::start_response::{StartResponse, StartResponses};
 use crate::text::{bytes_of, type_name};
 use crate::traceback;
 
@@ -72,7 +73,6 @@ pub struct Exchange {
     start: StartResponse,
     iterable: Py<PyAny>,
     iterator: Py<PyAny>,
-    what: String,
 }
 
 /// Calls the application, one request at a time.
@@ -104,19 +104,19 @@ impl Caller {
         wire: &mut Wire<'_>,
     ) -> Turn {
         let (head, buffer) = (request.head, request.buffer);
-        let what = What { head, buffer };
         let mut start = match self.starts.take(py) {
             Ok(start) => start,
             Err(error) => {
-                log::error!("can't make a start_response for {what}: {}", traceback::format(py, &error));
+                log::error!("can't make a start_response: {}", traceback::format(py, &error));
                 return Turn::Done(Ending::Broken);
             }
         };
+        start.name_request(head.method.of(buffer), head.target.of(buffer));
         let keep_alive = head.keep_alive && keep_alive;
         start.response().open(RequestFacts { version: head.version, is_head: head.is_head_method, keep_alive }, date);
         let environ = match self.environs.make(py, request) {
             Ok(environ) => environ,
-            Err(error) => return self.end(py, start, None, &what, Err(Failure::Raised(error)), wire),
+            Err(error) => return self.end(py, start, None, Err(Failure::Raised(error)), wire),
         };
         let returned = running(&mut start, wire, |start| {
             // SAFETY: attached by `py`; all are live objects, and null ends the arguments.
@@ -129,55 +129,57 @@ impl Caller {
         drop(environ);
         let Some(iterable) = returned else {
             let raised = Failure::Raised(traceback::take(py));
-            return self.end(py, start, None, &what, Err(raised), wire);
+            return self.end(py, start, None, Err(raised), wire);
         };
         match Blocks::of(&iterable) {
             // Lists and tuples are the whole body at once, and have no `close`.
             Some(blocks) => {
                 let replied = blocks.and_then(|blocks| blocks.send(&mut start, wire));
-                self.end(py, start, None, &what, replied, wire)
+                self.end(py, start, None, replied, wire)
             }
-            None => self.iterate(py, start, iterable, &what, wire),
+            None => self.iterate(py, start, iterable, wire),
         }
     }
 
     /// Takes the next block of an exchange's body.
     pub fn resume(&mut self, py: Python<'_>, exchange: Exchange, wire: &mut Wire<'_>) -> Turn {
-        let Exchange { mut start, iterable, iterator, what } = exchange;
+        let Exchange { mut start, iterable, iterator } = exchange;
         match next_block(py, &mut start, &iterator, wire) {
-            Ok(Next::Sent) => Turn::More(Exchange { start, iterable, iterator, what }),
-            Ok(Next::End) => self.end(py, start, Some(iterable.bind(py)), &what, Ok(()), wire),
-            Err(failure) => self.end(py, start, Some(iterable.bind(py)), &what, Err(failure), wire),
+            Ok(Next::Sent) => Turn::More(Exchange { start, iterable, iterator }),
+            Ok(Next::End) => self.end(py, start, Some(iterable.bind(py)), Ok(()), wire),
+            Err(failure) => self.end(py, start, Some(iterable.bind(py)), Err(failure), wire),
         }
     }
 
     /// Ends an exchange whose client is gone: the application learns it by `close()`.
     pub fn abandon(&mut self, py: Python<'_>, exchange: Exchange) {
-        let Exchange { start, iterable, iterator, what } = exchange;
+        let Exchange { mut start, iterable, iterator } = exchange;
+        start.response().phase = Phase::Over;
         drop(iterator);
-        self.close(iterable.bind(py), &what);
+        self.close(iterable.bind(py), &start);
         self.starts.give_back(start);
     }
 
     fn iterate(
         &mut self,
         py: Python<'_>,
-        start: StartResponse,
+        mut start: StartResponse,
         iterable: Bound<'_, PyAny>,
-        what: &What<'_>,
         wire: &mut Wire<'_>,
     ) -> Turn {
-        // SAFETY: attached by `py`; a live object.
-        let iterator = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyObject_GetIter(iterable.as_ptr())) };
+        let iterator = running(&mut start, wire, |_| {
+            // SAFETY: attached by `py`; a live object.
+            unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyObject_GetIter(iterable.as_ptr())) }
+        });
         let Some(iterator) = iterator else {
             let failure = match traceback::take(py) {
                 error if error.is_instance_of::<PyTypeError>(py) => Failure::NotIterable(type_name(&iterable)),
                 error => Failure::Raised(error),
             };
-            return self.end(py, start, Some(&iterable), what, Err(failure), wire);
+            return self.end(py, start, Some(&iterable), Err(failure), wire);
         };
         let (iterable, iterator) = (iterable.unbind(), iterator.unbind());
-        self.resume(py, Exchange { start, iterable, iterator, what: what.to_string() }, wire)
+        self.resume(py, Exchange { start, iterable, iterator }, wire)
     }
 
     /// Completes the reply, or answers for its failure, and closes what the application returned.
@@ -186,25 +188,29 @@ impl Caller {
         py: Python<'_>,
         mut start: StartResponse,
         iterable: Option<&Bound<'_, PyAny>>,
-        what: &dyn fmt::Display,
         ended: Result<(), Failure>,
         wire: &mut Wire<'_>,
     ) -> Turn {
-        let ending = running(&mut start, wire, |start| match ended {
-            Ok(()) => complete(start.response(), what),
-            Err(failure) => failed(py, start.response(), what, &failure),
-        });
+        let ending = match ended {
+            Ok(()) => running(&mut start, wire, complete),
+            Err(failure) => {
+                failure.log(py, start.request());
+                running(&mut start, wire, fail)
+            }
+        };
+        // What `close()` would still write could not be sent any more.
+        start.response().phase = Phase::Over;
         if let Some(iterable) = iterable {
             // The client need not wait for what the application tidies up.
             running(&mut start, wire, |start| start.response().send_now(&[]));
-            self.close(iterable, what);
+            self.close(iterable, &start);
         }
         self.starts.give_back(start);
         Turn::Done(ending)
     }
 
     /// Calls `close()` where the iterable has it (PEP 3333: in every case, error or not).
-    fn close(&self, iterable: &Bound<'_, PyAny>, what: &dyn fmt::Display) {
+    fn close(&self, iterable: &Bound<'_, PyAny>, start: &StartResponse) {
         let py = iterable.py();
         let closed = match iterable.getattr(self.close.bind(py)) {
             Ok(close) => close.call0().map(drop),
@@ -212,23 +218,28 @@ impl Caller {
             Err(error) => Err(error),
         };
         if let Err(error) = closed {
-            log::error!("Error in close() after request {what}\n{}", traceback::format(py, &error));
+            log::error!("Error in close() after request {}\n{}", start.request(), traceback::format(py, &error));
         }
     }
 }
 
-/// Runs `run` with the outbox and the sink in the response's hands, where `write()` finds them.
-fn running<T>(start: &mut StartResponse, wire: &mut Wire<'_>, run: impl FnOnce(&mut StartResponse) -> T) -> T {
+/// Runs `run` with the outbox and the sink in the response's hands, where `write()` finds them if this thread calls it.
+pub(crate) fn running<T>(
+    start: &mut StartResponse,
+    wire: &mut Wire<'_>,
+    run: impl FnOnce(&mut StartResponse) -> T,
+) -> T {
     let sink: NonNull<dyn Sink + '_> = NonNull::from(&mut *wire.sink);
-    // SAFETY: only the lifetime changes; the pointer is taken away again below, within the borrow that it came from.
+    // SAFETY: only the lifetime changes. The pointer is taken away again below, within the borrow that it came from; where
+    // `run` panics instead, its owner drops the `StartResponse` and by that makes the response refuse everybody.
     let sink: NonNull<dyn Sink> = unsafe { std::mem::transmute(sink) };
     let response = start.response();
     std::mem::swap(&mut response.out, wire.out);
-    response.sink = Some(sink);
+    response.line = Line::Up { sink, thread: this_thread() };
     let result = run(start);
     let response = start.response();
     std::mem::swap(&mut response.out, wire.out);
-    response.sink = None;
+    response.line = Line::Down;
     result
 }
 
@@ -277,137 +288,34 @@ fn next_block(
     }
 }
 
-/// A list or tuple of bytes, nothing of which can run Python code.
-struct Blocks<'a, 'py> {
-    object: &'a Bound<'py, PyAny>,
-    is_list: bool,
-    count: ffi::Py_ssize_t,
-    length: u64,
-}
-
-impl<'a, 'py> Blocks<'a, 'py> {
-    /// What `object` holds, where it is exactly a list or tuple; a failure where not all of that is bytes.
-    #[inline]
-    fn of(object: &'a Bound<'py, PyAny>) -> Option<Result<Self, Failure>> {
-        let is_list = object.is_exact_instance_of::<PyList>();
-        if !is_list && !object.is_exact_instance_of::<PyTuple>() {
-            return None;
-        }
-        // SAFETY: attached, by the bound; the type has just been checked.
-        let count =
-            unsafe { if is_list { ffi::PyList_Size(object.as_ptr()) } else { ffi::PyTuple_Size(object.as_ptr()) } };
-        let mut blocks = Self { object, is_list, count, length: 0 };
-        for place in 0..count {
-            match blocks.bytes(place) {
-                Some(bytes) => blocks.length += bytes.len() as u64,
-                None => return Some(Err(Failure::NotBytes(blocks.kind(place)))),
-            }
-        }
-        Some(Ok(blocks))
-    }
-
-    /// Puts them all on their way.
-    #[inline]
-    fn send(&self, start: &mut StartResponse, wire: &mut Wire<'_>) -> Result<(), Failure> {
-        if start.response().phase == Phase::Expected {
-            return Err(Failure::NotStarted);
-        }
-        running(start, wire, |start| {
-            let response = start.response();
-            response.send_head(Some(self.length));
-            for block in (0..self.count).filter_map(|place| self.bytes(place)) {
-                response.send_body(block);
-            }
-        });
-        Ok(())
-    }
-
-    fn item(&self, place: ffi::Py_ssize_t) -> *mut ffi::PyObject {
-        // SAFETY: attached, by the bound; the place is below the count, and no Python code has run since it was taken.
-        unsafe {
-            if self.is_list {
-                ffi::PyList_GetItem(self.object.as_ptr(), place)
-            } else {
-                ffi::PyTuple_GetItem(self.object.as_ptr(), place)
-            }
-        }
-    }
-
-    fn bytes(&self, place: ffi::Py_ssize_t) -> Option<&[u8]> {
-        // SAFETY: as above; the container keeps the item alive.
-        unsafe { bytes_of(self.item(place)) }
-    }
-
-    fn kind(&self, place: ffi::Py_ssize_t) -> String {
-        // SAFETY: as above.
-        unsafe { kind_of(self.item(place)) }
-    }
-}
-
-/// What the application did wrong.
-enum Failure {
-    /// An exception left it.
-    Raised(PyErr),
-    /// It never called `start_response`.
-    NotStarted,
-    /// What it returned can't be iterated.
-    NotIterable(String),
-    /// A block of the body is no `bytes`.
-    NotBytes(String),
-}
-
-fn complete(response: &mut Response, what: &dyn fmt::Display) -> Ending {
+/// The application has given all it has.
+fn complete(start: &mut StartResponse) -> Ending {
+    let response = start.response();
     let finished = response.finish();
-    if response.overrun {
+    let (overrun, client_gone, broken) = (response.overrun, response.client_gone, response.broken());
+    if overrun {
         log::warn!(
-            "the application sent more body than the Content-Length it declared for {what}; the rest was cut off"
+            "the application sent more body than the Content-Length it declared for {}; the rest was cut off",
+            start.request()
         );
     }
     match finished {
-        _ if response.client_gone => response.broken(),
+        _ if client_gone => broken,
         Ok(true) => Ending::KeepAlive,
         Ok(false) => Ending::Close,
         Err(shortfall) => {
-            log::error!("the application {shortfall} for {what}; the connection is closed");
-            response.broken()
+            log::error!("the application {shortfall} for {}; the connection is closed", start.request());
+            broken
         }
     }
 }
 
-fn failed(py: Python<'_>, response: &mut Response, what: &dyn fmt::Display, failure: &Failure) -> Ending {
-    match failure {
-        Failure::Raised(error) => {
-            log::error!("Error handling request {what}\n{}", traceback::format(py, error));
-        }
-        Failure::NotStarted => {
-            log::error!(
-                "Error handling request {what}: the application did not call start_response() before its first block of body, or at all"
-            );
-        }
-        Failure::NotIterable(kind) => {
-            log::error!("Error handling request {what}: the application must return an iterable of bytes, not {kind}");
-        }
-        Failure::NotBytes(kind) => {
-            log::error!("Error handling request {what}: the application's body must consist of bytes, not {kind}");
-        }
-    }
+/// The application has failed, which the log tells already.
+fn fail(start: &mut StartResponse) -> Ending {
+    let response = start.response();
     if response.phase == Phase::Sent {
         return response.broken();
     }
     response.fail(500, "The application failed to answer this request.");
     Ending::Close
-}
-
-/// A request as log lines name it.
-struct What<'a> {
-    head: &'a Head,
-    buffer: &'a [u8],
-}
-
-impl fmt::Display for What<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (method, target) = (self.head.method.of(self.buffer), self.head.target.of(self.buffer));
-        let cut = &target[..target.len().min(500)];
-        write!(f, "{} {}", method.escape_ascii(), cut.escape_ascii())
-    }
 }

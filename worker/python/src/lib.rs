@@ -9,10 +9,14 @@ mod module;
 mod application;
 mod process;
 
+mod blocks;
+mod declaration;
 mod environ;
 mod exchange;
+mod failure;
 mod input;
 mod names;
+mod raise;
 mod response;
 mod start_response;
 mod text;

@@ -63,6 +63,10 @@ pub fn init(main: Main) -> *mut std::ffi::c_void {
 extern "C" fn run_main(_module: *mut ffi::PyObject, channel: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: called by the interpreter, so attached, with one argument as METH_O promises.
     let number = unsafe { ffi::PyLong_AsLong(channel) };
+    // SAFETY: as above.
+    if number == -1 && !unsafe { ffi::PyErr_Occurred() }.is_null() {
+        return null_mut();
+    }
     let Some(main) = MAIN.get() else { return raise(c"the worker library has no main") };
     let Ok(number) = i32::try_from(number) else { return raise(c"the channel's descriptor is out of range") };
     // A panic must not unwind into C frames. Its message has been printed by the panic hook.

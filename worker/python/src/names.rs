@@ -1,7 +1,8 @@
 //! `HTTP_*` keys for header names, made once and kept.
 //!
 //! Clients send the same few dozen names all day. Each spelling that comes gets one interned key, up to a bound, so that a
-//! stranger who invents names can't fill the memory; beyond it keys are made for the request and forgotten.
+//! stranger who invents names can't fill the memory; beyond it keys are made for the request and forgotten. The names in
+//! common use are kept from the start, so that inventing names does not make the others' requests slower either.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -11,13 +12,72 @@ use pyo3::prelude::*;
 use crate::text;
 
 /// How many spellings are kept.
-const MOST_NAMES: usize = 256;
+const MOST_NAMES: usize = 512;
 /// The longest name worth keeping, in bytes.
 const LONGEST: usize = 64;
 
+/// Names that are kept from the start, in this spelling and in lower case, so that no stranger's can take their place.
+const COMMON: [&str; 52] = [
+    "Accept",
+    "Accept-Charset",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Authorization",
+    "Cache-Control",
+    "CF-Connecting-IP",
+    "CF-IPCountry",
+    "CF-Ray",
+    "CF-Visitor",
+    "Connection",
+    "Content-Encoding",
+    "Content-Type",
+    "Cookie",
+    "Date",
+    "DNT",
+    "Expect",
+    "Forwarded",
+    "Host",
+    "If-Match",
+    "If-Modified-Since",
+    "If-None-Match",
+    "If-Range",
+    "If-Unmodified-Since",
+    "Keep-Alive",
+    "Origin",
+    "Pragma",
+    "Priority",
+    "Proxy-Connection",
+    "Range",
+    "Referer",
+    "Sec-CH-UA",
+    "Sec-CH-UA-Mobile",
+    "Sec-CH-UA-Platform",
+    "Sec-Fetch-Dest",
+    "Sec-Fetch-Mode",
+    "Sec-Fetch-Site",
+    "Sec-Fetch-User",
+    "TE",
+    "Traceparent",
+    "Tracestate",
+    "Upgrade",
+    "Upgrade-Insecure-Requests",
+    "User-Agent",
+    "Via",
+    "X-CSRFToken",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Forwarded-Proto",
+    "X-Real-IP",
+    "X-Request-ID",
+];
+
 /// The keys that have been met so far.
 pub(crate) struct Names {
-    known: HashMap<Box<[u8]>, Known, BuildHasherDefault<Fold>>,
+    /// Spellings to places in `kept`: an index can be taken from the map and the map then be added to, where a reference
+    /// would hold it, so that a name is hashed once.
+    places: HashMap<Box<[u8]>, usize, BuildHasherDefault<Fold>>,
+    kept: Vec<Known>,
     /// Keys to numbers, so that spellings of one name share a number.
     numbers: Vec<String>,
 }
@@ -28,8 +88,6 @@ pub(crate) struct Known {
     pub(crate) key: Py<PyAny>,
     /// Its place in a [`Seen`].
     pub(crate) number: usize,
-    /// `Content-Length` and `Transfer-Encoding`, which the server answers for itself.
-    pub(crate) is_framing: bool,
 }
 
 /// Which kept keys a request has had already.
@@ -48,23 +106,28 @@ impl Seen {
 }
 
 impl Names {
-    pub(crate) fn new() -> Self {
-        Self { known: HashMap::default(), numbers: Vec::new() }
+    pub(crate) fn new(py: Python<'_>) -> Self {
+        let mut names = Self { places: HashMap::default(), kept: Vec::new(), numbers: Vec::new() };
+        for name in COMMON {
+            names.keep(py, name.as_bytes());
+            names.keep(py, name.to_ascii_lowercase().as_bytes());
+        }
+        names
     }
 
     /// The kept key for `name`, kept from now on if there is room; `None` where the caller must make one by [`key_of`].
     #[inline]
     pub(crate) fn find(&mut self, py: Python<'_>, name: &[u8]) -> Option<&Known> {
-        // Two look-ups for a new name only; a single `entry` would allocate the name each time.
-        if !self.known.contains_key(name) {
-            self.keep(py, name)?;
-        }
-        self.known.get(name)
+        let place = match self.places.get(name) {
+            Some(&place) => place,
+            None => self.keep(py, name)?,
+        };
+        self.kept.get(place)
     }
 
     #[cold]
-    fn keep(&mut self, py: Python<'_>, name: &[u8]) -> Option<()> {
-        if self.known.len() >= MOST_NAMES || name.len() > LONGEST {
+    fn keep(&mut self, py: Python<'_>, name: &[u8]) -> Option<usize> {
+        if self.kept.len() >= MOST_NAMES || name.len() > LONGEST {
             return None;
         }
         let key = key_of(name);
@@ -72,10 +135,22 @@ impl Names {
             self.numbers.push(key.clone());
             self.numbers.len() - 1
         });
-        let is_framing = matches!(key.as_str(), "CONTENT_LENGTH" | "HTTP_TRANSFER_ENCODING");
         let key = text::interned(py, &std::ffi::CString::new(key).ok()?);
-        self.known.insert(name.into(), Known { key, number, is_framing });
-        Some(())
+        let place = self.kept.len();
+        self.kept.push(Known { key, number });
+        self.places.insert(name.into(), place);
+        Some(place)
+    }
+}
+
+/// Whether the name, however it is spelled, is one of those that the server answers for itself: no such field ever reaches
+/// `environ`, where `CONTENT_LENGTH` is the length of the body that is here.
+#[inline]
+pub(crate) fn is_framing(name: &[u8]) -> bool {
+    match name.len() {
+        14 => name.eq_ignore_ascii_case(b"content-length"),
+        17 => name.eq_ignore_ascii_case(b"transfer-encoding"),
+        _ => false,
     }
 }
 

@@ -3,13 +3,15 @@
 //! All of PEP 3333's rules about when headers leave, and of RFC 9112's about how a body ends, meet here. It calls no Python
 //! code; `start_response` and `exchange` do, and tell this what came.
 
+use std::cell::Cell;
 use std::io;
 use std::ptr::NonNull;
 
+use tapster_wire::http1::reply::{self, Framing, ReplyHead, RequestFacts};
 use tapster_wire::{Outbox, Version};
 
+use crate::declaration::Declaration;
 use crate::exchange::Ending;
-use tapster_wire::http1::reply::{self, Framing, ReplyFacts, ReplyHead, RequestFacts};
 
 /// Takes bytes to the client while the application is still running.
 pub trait Sink {
@@ -41,15 +43,48 @@ pub(crate) enum Phase {
     Over,
 }
 
+/// Whether bytes of a reply have a way to the client just now, and who may give some.
+#[derive(Clone, Copy)]
+pub(crate) enum Line {
+    /// No turn is running.
+    Down,
+    /// A turn is running, in the thread of that mark, and the sink takes its bytes.
+    Up {
+        /// On the stack of that thread, for the length of the turn.
+        sink: NonNull<dyn Sink>,
+        /// See [`this_thread`].
+        thread: usize,
+    },
+    /// The turn's thread waits for the client, without the interpreter's lock: nobody else may come.
+    Waiting,
+}
+
+/// A number that tells the running thread from all others that are alive.
+#[inline]
+pub(crate) fn this_thread() -> usize {
+    thread_local! {
+        static MARK: Cell<u8> = const { Cell::new(0) };
+    }
+    MARK.with(|mark| std::ptr::from_ref(mark).addr())
+}
+
+/// A reply while its application is held back: what [`Response::begin_waiting`] has taken out of it.
+pub(crate) struct Held {
+    pub(crate) sink: NonNull<dyn Sink>,
+    pub(crate) out: Outbox,
+    line: Line,
+}
+
+/// Above this many bytes that a client has not taken, an application that pushes needs room made for it.
+const HIGH_WATER: usize = 1024 * 1024;
+
 /// A chunk of at least this many bytes is given to the socket from where the application has it.
 const UNCOPIED: usize = 16 * 1024;
 
 /// One reply.
 pub(crate) struct Response {
     pub(crate) phase: Phase,
-    pub(crate) status_line: Vec<u8>,
-    pub(crate) fields: Vec<u8>,
-    pub(crate) facts: ReplyFacts,
+    pub(crate) declared: Declaration,
     request: RequestFacts,
     date: [u8; 29],
     framing: Framing,
@@ -58,8 +93,7 @@ pub(crate) struct Response {
     /// Whether the application has sent more body than it declared.
     pub(crate) overrun: bool,
     pub(crate) out: Outbox,
-    /// Set only while the application runs.
-    pub(crate) sink: Option<NonNull<dyn Sink>>,
+    pub(crate) line: Line,
     /// The client is gone, as far as a write has told.
     pub(crate) client_gone: bool,
 }
@@ -68,9 +102,7 @@ impl Response {
     pub(crate) fn new() -> Self {
         Self {
             phase: Phase::Over,
-            status_line: Vec::new(),
-            fields: Vec::new(),
-            facts: ReplyFacts::default(),
+            declared: Declaration::default(),
             request: RequestFacts { version: Version::Http11, is_head: false, keep_alive: false },
             date: [b' '; 29],
             framing: Framing::NoBody,
@@ -78,7 +110,7 @@ impl Response {
             body_sent: 0,
             overrun: false,
             out: Outbox::default(),
-            sink: None,
+            line: Line::Down,
             client_gone: false,
         }
     }
@@ -88,6 +120,22 @@ impl Response {
         self.phase = Phase::Expected;
         (self.request, self.date) = (request, date);
         (self.body_sent, self.overrun, self.client_gone) = (0, false, false);
+    }
+
+    /// Why no function of the application's may come to this now, as the end of a sentence about it.
+    #[inline]
+    pub(crate) fn refusal(&self) -> Option<&'static str> {
+        match (self.phase, self.line) {
+            (Phase::Over, _) => Some("was called after the request was over"),
+            (_, Line::Up { thread, .. }) if thread == this_thread() => None,
+            (_, Line::Up { .. } | Line::Waiting) => {
+                Some("was called from another thread than the one that the server called the application in")
+            }
+            (_, Line::Down) => Some(
+                "was called while the server was not waiting for the application: only the application's own thread may \
+                 call it, and only while it makes the reply",
+            ),
+        }
     }
 
     /// Whether the body would not be sent whatever it is (HEAD, 204, 304), the head having left.
@@ -101,13 +149,15 @@ impl Response {
         if self.phase != Phase::Declared {
             return;
         }
-        let (framing, keep_alive, content_length) = reply::framing(&self.request, &self.facts, length);
+        let declared = &self.declared;
+        self.request.keep_alive &= !declared.closes;
+        let (framing, keep_alive, content_length) = reply::framing(&self.request, &declared.facts, length);
         (self.framing, self.keep_alive) = (framing, keep_alive);
         let head = ReplyHead {
             version: self.request.version,
-            status_line: &self.status_line,
-            app_fields: &self.fields,
-            facts: &self.facts,
+            status_line: &declared.status_line,
+            app_fields: &declared.fields,
+            facts: &declared.facts,
             framing,
             keep_alive,
             content_length,
@@ -138,15 +188,36 @@ impl Response {
 
     /// Everything up to here leaves now, as far as the client takes it.
     pub(crate) fn send_now(&mut self, more: &[u8]) {
-        match self.sink {
-            // SAFETY: `Caller` sets the sink from a live reference for the length of a call into the application, and takes
-            // it away before that reference ends. The sink is reached from here only, in the thread that set it.
-            Some(mut sink) if !self.client_gone => match unsafe { sink.as_mut() }.send(&mut self.out, more) {
-                Ok(()) => {}
-                Err(_) => self.client_gone = true,
-            },
+        match self.line {
+            Line::Up { mut sink, .. } if !self.client_gone => {
+                // SAFETY: `running` makes the line from a live reference for the length of a turn, and takes it down before
+                // that reference ends. Turns run in one thread, which holds the interpreter's lock here, as all do that come
+                // to a response; where it has given the lock away (`begin_waiting`), the line is not up.
+                let sent = unsafe { sink.as_mut() }.send(&mut self.out, more);
+                self.client_gone = sent.is_err();
+            }
             _ => self.out.end().extend_from_slice(more),
         }
+    }
+
+    /// Where so much waits for the client that the application has to: takes out what the wait needs, and refuses
+    /// everybody until [`Response::end_waiting`].
+    #[inline]
+    pub(crate) fn begin_waiting(&mut self) -> Option<Held> {
+        match self.line {
+            Line::Up { sink, .. } if self.out.waiting().len() > HIGH_WATER && !self.client_gone => Some(Held {
+                sink,
+                out: std::mem::take(&mut self.out),
+                line: std::mem::replace(&mut self.line, Line::Waiting),
+            }),
+            _ => None,
+        }
+    }
+
+    /// The wait is over, and the client gone or not.
+    pub(crate) fn end_waiting(&mut self, held: Held, client_gone: bool) {
+        (self.out, self.line) = (held.out, held.line);
+        self.client_gone |= client_gone;
     }
 
     /// The body is complete. Tells whether the connection may carry another request, or how the body falls short.

@@ -2,16 +2,22 @@
 //!
 //! Both are built-in functions over one capsule that owns the [`Response`]. They are used for request after request; where
 //! the application keeps one beyond its request, new ones are made for the next, and the kept ones only raise.
+//!
+//! The application may hand them to other threads, and what it does there comes at any moment at which Python code runs
+//! anywhere, or at which this thread has given the interpreter's lock away. So a response is borrowed only between such
+//! moments, and the functions raise for everybody but the thread that the application was called in.
 
 use std::ffi::{CStr, c_void};
+use std::fmt;
 use std::ptr::{NonNull, null_mut};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use tapster_wire::http1::reply::{self, FieldKind, ReplyFacts};
 
+use crate::declaration::Declaration;
+use crate::raise::{Raise, assertion, type_error};
 use crate::response::{Phase, Response};
-use crate::text::{Latin1, NotLatin1, bytes_of, encode_latin1};
+use crate::text::{bytes_of, encode_latin1, type_name};
 
 /// A `start_response` with its `write` and its reply.
 #[derive(Debug)]
@@ -20,6 +26,8 @@ pub(crate) struct StartResponse {
     write: Py<PyAny>,
     /// Owned by the capsule that both functions hold.
     shared: NonNull<Shared>,
+    /// Method and target of the request, as they came, cut.
+    request: Vec<u8>,
 }
 
 /// What the functions share.
@@ -108,6 +116,7 @@ impl StartResponses {
                 function: start.unbind(),
                 write: write.unbind(),
                 shared: NonNull::new_unchecked(shared),
+                request: Vec::new(),
             })
         }
     }
@@ -118,11 +127,32 @@ impl StartResponse {
         &self.function
     }
 
-    /// The reply. The borrow must end before Python code runs, which may come back to it through the functions.
+    /// The reply. The borrow must end before Python code runs or the interpreter's lock is given away, since both let the
+    /// application come to the reply through the functions.
     pub(crate) fn response(&mut self) -> &mut Response {
         // SAFETY: alive as long as the functions that this value holds; other borrows are those of the functions below,
-        // which run only inside calls of Python code, and of this method, which `&mut self` keeps apart.
+        // which run only where the callers of this method let Python code run, and of this method, which `&mut self`
+        // keeps apart.
         unsafe { &mut self.shared.as_mut().response }
+    }
+
+    /// Notes which request this is for.
+    pub(crate) fn name_request(&mut self, method: &[u8], target: &[u8]) {
+        self.request.clear();
+        self.request.extend_from_slice(method);
+        self.request.push(b' ');
+        self.request.extend_from_slice(&target[..target.len().min(500)]);
+    }
+
+    /// The request as log lines name it.
+    pub(crate) fn request(&self) -> impl fmt::Display {
+        self.request.escape_ascii()
+    }
+
+    /// Waits where the client takes less than has been sent, with other Python threads running on.
+    pub(crate) fn wait_for_room(&mut self, _py: Python<'_>) {
+        // SAFETY: attached by the token; alive by the functions that this value holds, and borrowed by nobody, by `&mut`.
+        unsafe { wait_for_room(self.shared) };
     }
 }
 
@@ -143,32 +173,6 @@ unsafe extern "C" fn free_shared(capsule: *mut ffi::PyObject) {
     }
 }
 
-/// What to raise: the class and the message.
-struct Raise(*mut ffi::PyObject, String);
-
-fn assertion(message: &str) -> Raise {
-    // SAFETY: a static of the interpreter; read while attached.
-    Raise(unsafe { ffi::PyExc_AssertionError }, message.into())
-}
-
-fn type_error(message: String) -> Raise {
-    // SAFETY: as above.
-    Raise(unsafe { ffi::PyExc_TypeError }, message)
-}
-
-fn value_error(message: String) -> Raise {
-    // SAFETY: as above.
-    Raise(unsafe { ffi::PyExc_ValueError }, message)
-}
-
-/// Sets the exception and answers the null that tells the interpreter so.
-fn raise(Raise(class, message): Raise) -> *mut ffi::PyObject {
-    let message = std::ffi::CString::new(message.replace('\0', "\\0")).unwrap_or_default();
-    // SAFETY: only called from the functions below, attached.
-    unsafe { ffi::PyErr_SetString(class, message.as_ptr()) };
-    null_mut()
-}
-
 unsafe extern "C" fn start_response(
     capsule: *mut ffi::PyObject,
     arguments: *const *mut ffi::PyObject,
@@ -176,89 +180,104 @@ unsafe extern "C" fn start_response(
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls this attached, with `count` positional arguments and one more for each of `names`, all
-    // alive until it returns. The shared state is the capsule's, and no Python code runs while it is borrowed.
+    // alive until it returns; so is the function, and the shared state by its capsule.
     unsafe {
+        let py = Python::assume_attached();
         let Some(shared) = shared_of(capsule) else { return null_mut() };
-        let declared = arguments_of(arguments, count, names)
-            .and_then(|[status, headers, exc_info]| declare(&mut shared.response, status, headers, exc_info));
+        let declared = arguments_of(py, arguments, count, names).and_then(|arguments| declare(shared, &arguments));
         match declared {
             Ok(Declared::Yes) => {
                 // Not `Over`, or `declare` had refused: so its owner, which holds `write`, is alive.
-                ffi::Py_INCREF(shared.write);
-                shared.write
+                let write = (*shared.as_ptr()).write;
+                ffi::Py_INCREF(write);
+                write
             }
             Ok(Declared::Reraised) => null_mut(),
-            Err(error) => raise(error),
+            Err(error) => error.set(py),
         }
     }
 }
 
 unsafe extern "C" fn write(capsule: *mut ffi::PyObject, data: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: as for `start_response`, with one argument.
+    // SAFETY: as for `start_response`, with one argument. The response is borrowed where no Python code runs, and not while
+    // `wait_for_room` lets other threads run.
     unsafe {
+        let py = Python::assume_attached();
         let Some(shared) = shared_of(capsule) else { return null_mut() };
-        let response = &mut shared.response;
-        let Some(bytes) = bytes_of(data) else { return raise(type_error(not_bytes("write()", data))) };
-        match response.phase {
-            Phase::Expected => return raise(assertion("write() was called before start_response()")),
-            Phase::Over => return raise(assertion("write() was called after the request was over")),
-            Phase::Declared | Phase::Sent => {}
+        if let Err(error) = admit(&(*shared.as_ptr()).response, "write()") {
+            return error.set(py);
+        }
+        let Some(bytes) = bytes_of(data) else {
+            let kind = type_name(&Bound::from_borrowed_ptr(py, data));
+            return type_error(format!("write() must be given bytes, not {kind}")).set(py);
+        };
+        if (*shared.as_ptr()).response.phase == Phase::Expected {
+            return assertion("write() was called before start_response()").set(py);
         }
         if !bytes.is_empty() {
+            let response = &mut (*shared.as_ptr()).response;
             response.send_head(None);
             response.send_body(bytes);
             response.send_now(&[]);
-            wait_for_room(response);
+            wait_for_room(shared);
         }
         ffi::Py_INCREF(ffi::Py_None());
         ffi::Py_None()
     }
 }
 
-/// Above this many bytes that a client has not taken, an application that pushes needs room made for it.
-const HIGH_WATER: usize = 1024 * 1024;
+/// Whether `function` may come to the response.
+#[inline]
+fn admit(response: &Response, function: &str) -> Result<(), Raise> {
+    response.refusal().map_or(Ok(()), |why| Err(assertion(&format!("{function} {why}"))))
+}
 
 /// Holds an application back that pushes faster than its client takes, with other Python threads running on.
 ///
 /// # Safety
-/// This thread is attached.
-unsafe fn wait_for_room(response: &mut Response) {
-    let Some(mut sink) = response.sink.filter(|_| response.out.waiting().len() > HIGH_WATER && !response.client_gone)
-    else {
-        return;
-    };
-    // Another thread of the application may come to this response meanwhile, so it must not find bytes half sent.
-    let mut out = std::mem::take(&mut response.out);
-    // SAFETY: attached by the caller's promise, and again before returning; the sink is alive while it is set.
+/// This thread is attached; the shared state is alive until this returns, and nobody has a borrow of it.
+unsafe fn wait_for_room(shared: NonNull<Shared>) {
+    // SAFETY: the caller's promise; the borrow ends at once.
+    let Some(mut held) = (unsafe { (*shared.as_ptr()).response.begin_waiting() }) else { return };
+    // SAFETY: attached by the caller's promise, and again before returning. The sink is on this thread's stack, below this
+    // call, and nobody else reaches it: it has been taken out of the response, which refuses everybody until the wait is
+    // over. The outbox is this function's own meanwhile.
     let waited = unsafe {
         let state = ffi::PyEval_SaveThread();
-        let waited = sink.as_mut().make_room(&mut out);
+        let waited = held.sink.as_mut().make_room(&mut held.out);
         ffi::PyEval_RestoreThread(state);
         waited
     };
-    response.client_gone |= waited.is_err();
-    out.end().extend_from_slice(response.out.waiting());
-    response.out = out;
+    // SAFETY: attached again; no borrow was held while other threads ran, and none of theirs outlives its function's call.
+    unsafe { (*shared.as_ptr()).response.end_waiting(held, waited.is_err()) };
 }
 
 /// What the capsule holds; with an exception set where it is not ours.
 ///
 /// # Safety
-/// This thread is attached, and the borrow ends before Python code runs.
-unsafe fn shared_of<'a>(capsule: *mut ffi::PyObject) -> Option<&'a mut Shared> {
+/// This thread is attached.
+unsafe fn shared_of(capsule: *mut ffi::PyObject) -> Option<NonNull<Shared>> {
     // SAFETY: the name is checked by the call; the pointer is the one that `make` put in.
-    unsafe { ffi::PyCapsule_GetPointer(capsule, CAPSULE.as_ptr()).cast::<Shared>().as_mut() }
+    NonNull::new(unsafe { ffi::PyCapsule_GetPointer(capsule, CAPSULE.as_ptr()).cast::<Shared>() })
 }
 
-/// Status, headers and exc_info, by position or by the names that PEP 3333 gives them; the last may be null.
+/// What an application gives to `start_response`.
+struct Arguments<'py> {
+    status: Bound<'py, PyAny>,
+    headers: Bound<'py, PyAny>,
+    exc_info: Option<Bound<'py, PyAny>>,
+}
+
+/// Status, headers and exc_info, by position or by the names that PEP 3333 gives them.
 ///
 /// # Safety
 /// As the interpreter calls functions with `METH_FASTCALL | METH_KEYWORDS`.
 unsafe fn arguments_of(
+    py: Python<'_>,
     arguments: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
-) -> Result<[*mut ffi::PyObject; 3], Raise> {
+) -> Result<Arguments<'_>, Raise> {
     let positional = usize::try_from(count).unwrap_or(0);
     if positional > 3 {
         return Err(type_error(format!("start_response() takes 2 or 3 arguments, not {positional}")));
@@ -282,16 +301,20 @@ unsafe fn arguments_of(
                     return Err(type_error(format!("start_response() has no argument named '{other}'")));
                 }
             };
+            if !found[slot].is_null() {
+                let name = String::from_utf8_lossy(&name).into_owned();
+                return Err(type_error(format!("start_response() was given the argument '{name}' twice")));
+            }
             found[slot] = *arguments.add(positional + place);
         }
-        if found[2] == ffi::Py_None() {
-            found[2] = null_mut();
+        let [status, headers, exc_info] = found.map(|found| Bound::from_borrowed_ptr_or_opt(py, found));
+        match (status, headers) {
+            (Some(status), Some(headers)) => {
+                Ok(Arguments { status, headers, exc_info: exc_info.filter(|given| !given.is_none()) })
+            }
+            _ => Err(type_error("start_response() needs a status and response headers".into())),
         }
     }
-    if found[0].is_null() || found[1].is_null() {
-        return Err(type_error("start_response() needs a status and response headers".into()));
-    }
-    Ok(found)
 }
 
 enum Declared {
@@ -301,149 +324,81 @@ enum Declared {
 }
 
 /// # Safety
-/// This thread is attached and all three point to live objects, the last may be null.
-unsafe fn declare(
-    response: &mut Response,
-    status: *mut ffi::PyObject,
-    headers: *mut ffi::PyObject,
-    exc_info: *mut ffi::PyObject,
-) -> Result<Declared, Raise> {
-    match (response.phase, exc_info.is_null()) {
-        (Phase::Over, _) => return Err(assertion("start_response() was called after the request was over")),
-        (Phase::Declared | Phase::Sent, true) => {
-            return Err(assertion("start_response() was called a second time without exc_info (PEP 3333)"));
-        }
-        // SAFETY: the caller's promise.
-        (Phase::Sent, false) => return unsafe { reraise(exc_info) },
-        (Phase::Expected, _) | (Phase::Declared, false) => {}
+/// This thread is attached, the shared state is alive until this returns, and nobody has a borrow of it.
+unsafe fn declare(shared: NonNull<Shared>, arguments: &Arguments<'_>) -> Result<Declared, Raise> {
+    let Arguments { status, headers, exc_info } = arguments;
+    // SAFETY: the caller's promise; the borrow ends at once.
+    let mut declaration = match unsafe { begin(&mut (*shared.as_ptr()).response, exc_info.as_ref()) }? {
+        Begun::Reading(declaration) => declaration,
+        Begun::TooLate(exc_info) => return reraise(exc_info),
+    };
+    // This may run Python code, and so come back here.
+    declaration.read(status, headers)?;
+    // SAFETY: the caller's promise; no Python code runs until it ends.
+    let response = unsafe { &mut (*shared.as_ptr()).response };
+    admit(response, "start_response()")?;
+    if response.phase != Phase::Expected {
+        return Err(assertion(SECOND_TIME));
     }
-    // Not declared until all of it is right.
-    response.phase = Phase::Expected;
-    // SAFETY: the caller's promise.
-    unsafe {
-        let line = encode_latin1(status).map_err(|why| not_text("the status", status, &why))?;
-        let code = reply::check_status(line.bytes())
-            .map_err(|error| value_error(format!("the status {}: {error}", shown(&line))))?;
-        response.facts = ReplyFacts { status: code, ..ReplyFacts::default() };
-        response.status_line.clear();
-        response.status_line.extend_from_slice(line.bytes());
-        response.fields.clear();
-        for_each_item(headers, |item| declare_field(response, item))?;
-    }
+    response.declared = declaration;
     response.phase = Phase::Declared;
     Ok(Declared::Yes)
 }
 
-/// # Safety
-/// As [`declare`]; `headers` is any object.
-unsafe fn for_each_item(
-    headers: *mut ffi::PyObject,
-    mut each: impl FnMut(*mut ffi::PyObject) -> Result<(), Raise>,
-) -> Result<(), Raise> {
-    // SAFETY: the caller's promise. Nothing in `each` runs Python code, so the list keeps its length and its items.
-    unsafe {
-        if ffi::PyList_Check(headers) == 0 {
-            return Err(type_error(format!(
-                "start_response(): the response headers must be a list of (name, value) tuples, not {}",
-                kind_of(headers)
-            )));
-        }
-        for place in 0..ffi::PyList_Size(headers) {
-            each(ffi::PyList_GetItem(headers, place))?;
-        }
-    }
-    Ok(())
+const SECOND_TIME: &str = "start_response() was called a second time without exc_info (PEP 3333)";
+
+/// What becomes of a call of `start_response`.
+enum Begun<'a, 'py> {
+    /// Its arguments are read into this, the reply having no declaration until all of it is right.
+    Reading(Declaration),
+    /// The head has left, so this is raised again.
+    TooLate(&'a Bound<'py, PyAny>),
 }
 
-/// # Safety
-/// As [`declare`]; `item` is any object.
-unsafe fn declare_field(response: &mut Response, item: *mut ffi::PyObject) -> Result<(), Raise> {
-    // SAFETY: the caller's promise; a tuple keeps its items.
-    let (name, value) = unsafe {
-        if ffi::PyTuple_Check(item) == 0 || ffi::PyTuple_Size(item) != 2 {
-            let kind = kind_of(item);
-            return Err(type_error(format!("each response header must be a (name, value) tuple, not {kind}")));
+fn begin<'a, 'py>(response: &mut Response, exc_info: Option<&'a Bound<'py, PyAny>>) -> Result<Begun<'a, 'py>, Raise> {
+    admit(response, "start_response()")?;
+    match (response.phase, exc_info) {
+        (Phase::Declared | Phase::Sent, None) => Err(assertion(SECOND_TIME)),
+        (Phase::Sent, Some(exc_info)) => Ok(Begun::TooLate(exc_info)),
+        (Phase::Expected | Phase::Declared | Phase::Over, _) => {
+            response.phase = Phase::Expected;
+            Ok(Begun::Reading(std::mem::take(&mut response.declared)))
         }
-        let (name, value) = (ffi::PyTuple_GetItem(item, 0), ffi::PyTuple_GetItem(item, 1));
-        let name = encode_latin1(name).map_err(|why| not_text("a response header's name", name, &why))?;
-        let value = encode_latin1(value)
-            .map_err(|why| not_text(&format!("the response header {}", shown(&name)), value, &why))?;
-        (name, value)
+    }
+}
+
+/// Sets the exception that `exc_info` holds, traceback included. An application may pass anything, so it is not taken for
+/// what `sys.exc_info()` returns before it is known to be.
+fn reraise(exc_info: &Bound<'_, PyAny>) -> Result<Declared, Raise> {
+    let wrong = |part: &str| {
+        let what = format!("start_response(): exc_info must be what sys.exc_info() returns, {part}");
+        Err(type_error(what))
     };
-    let field = |error: &dyn std::fmt::Display| value_error(format!("the response header {}: {error}", shown(&name)));
-    match reply::append_field(&mut response.fields, name.bytes(), value.bytes()) {
-        Ok(FieldKind::HopByHop | FieldKind::TransferEncoding) => Err(assertion(&format!(
-            "the response header {} is hop-by-hop, which only the server may send (PEP 3333, \"Other HTTP Features\")",
-            shown(&name)
-        ))),
-        Ok(kind) => response.facts.note(kind).map_err(|error| field(&error)),
-        Err(error) => Err(field(&error)),
-    }
-}
-
-/// Sets the exception that `exc_info` holds, traceback included.
-///
-/// # Safety
-/// As [`declare`].
-unsafe fn reraise(exc_info: *mut ffi::PyObject) -> Result<Declared, Raise> {
-    // SAFETY: the caller's promise; PyErr_Restore takes over the references that are added here.
+    // SAFETY: attached and alive by the bound, which keeps the tuple, which keeps its items, until the calls return. What
+    // PyErr_SetObject and PyErr_SetNone are given has been checked to be exceptions and classes of them.
     unsafe {
-        if ffi::PyTuple_Check(exc_info) == 0 || ffi::PyTuple_Size(exc_info) != 3 {
-            return Err(type_error(format!("exc_info must be what sys.exc_info() returns, not {}", kind_of(exc_info))));
+        let tuple = exc_info.as_ptr();
+        if ffi::PyTuple_Check(tuple) == 0 || ffi::PyTuple_Size(tuple) != 3 {
+            return wrong(&format!("a tuple of three, not {}", type_name(exc_info)));
         }
-        let [class, value, trace] = [0, 1, 2].map(|place| {
-            let part = ffi::PyTuple_GetItem(exc_info, place);
-            if part == ffi::Py_None() {
-                return null_mut();
-            }
-            ffi::Py_INCREF(part);
-            part
-        });
-        if class.is_null() {
-            ffi::Py_XDECREF(value);
-            ffi::Py_XDECREF(trace);
+        let [class, value, trace] = [0, 1, 2].map(|place| ffi::PyTuple_GetItem(tuple, place));
+        let none = ffi::Py_None();
+        if class == none && value == none {
             return Err(assertion("start_response() was called after the headers were sent, with an empty exc_info"));
         }
-        ffi::PyErr_Restore(class, value, trace);
-    }
-    Ok(Declared::Reraised)
-}
-
-/// # Safety
-/// As [`declare`].
-unsafe fn not_text(what: &str, object: *mut ffi::PyObject, why: &NotLatin1) -> Raise {
-    match why {
-        // SAFETY: the caller's promise.
-        NotLatin1::NotStr => type_error(format!("{what} must be a str, not {}", unsafe { kind_of(object) })),
-        NotLatin1::Character => {
-            value_error(format!("{what} has a character that latin-1 does not have (PEP 3333, \"Unicode Issues\")"))
+        if trace != none && ffi::PyTraceBack_Check(trace) == 0 {
+            return wrong("and its third part a traceback or None");
+        }
+        if ffi::PyExceptionInstance_Check(value) != 0 {
+            if trace != none {
+                ffi::PyException_SetTraceback(value, trace);
+            }
+            ffi::PyErr_SetObject(ffi::Py_TYPE(value).cast(), value);
+        } else if value == none && ffi::PyExceptionClass_Check(class) != 0 {
+            ffi::PyErr_SetNone(class);
+        } else {
+            return wrong("with an exception in it");
         }
     }
-}
-
-/// "… must be bytes, not str".
-///
-/// # Safety
-/// As [`declare`].
-pub(crate) unsafe fn not_bytes(what: &str, object: *mut ffi::PyObject) -> String {
-    // SAFETY: the caller's promise.
-    format!("{what} must be given bytes, not {}", unsafe { kind_of(object) })
-}
-
-/// The name of the type of the object that `object` points to.
-///
-/// # Safety
-/// As [`declare`].
-pub(crate) unsafe fn kind_of(object: *mut ffi::PyObject) -> String {
-    // SAFETY: the caller's promise: attached, and the object is alive.
-    let (py, object) = unsafe { (Python::assume_attached(), object) };
-    // SAFETY: as above.
-    let object = unsafe { Bound::from_borrowed_ptr(py, object) };
-    object.get_type().name().map_or_else(|_| "an object".into(), |name| name.to_string())
-}
-
-/// A header's text as a message shows it, cut and with nothing unprintable.
-fn shown(text: &Latin1<'_>) -> String {
-    let bytes = text.bytes();
-    format!("'{}'", bytes[..bytes.len().min(80)].escape_ascii())
+    Ok(Declared::Reraised)
 }

@@ -5,6 +5,7 @@ use std::slice::from_raw_parts;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 /// A string with one character a byte (PEP 3333, "Unicode Issues": latin-1). `None` where memory ran out.
 #[inline]
@@ -98,7 +99,13 @@ pub(crate) fn length(bytes: &[u8]) -> ffi::Py_ssize_t {
     bytes.len() as ffi::Py_ssize_t
 }
 
-/// The name of an object's type, for messages.
+/// A `str` as text for people: what UTF-8 can't hold, such as a lone surrogate, is written as an escape.
+pub(crate) fn escaped(text: &Bound<'_, PyAny>) -> PyResult<String> {
+    let bytes = text.call_method1("encode", ("utf-8", "backslashreplace"))?;
+    Ok(String::from_utf8_lossy(bytes.cast::<PyBytes>()?.as_bytes()).into_owned())
+}
+
+/// The name of an object's type, for messages. It may run Python code, by a metaclass that has its own `__name__`.
 pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().name().map_or_else(|_| "object".into(), |name| name.to_string())
 }

@@ -1,0 +1,46 @@
+//! What an application can do wrong in the course of a request, as the log tells it.
+
+use std::fmt;
+
+use pyo3::prelude::*;
+
+use crate::traceback;
+
+/// What the application did wrong.
+pub(crate) enum Failure {
+    /// An exception left it.
+    Raised(PyErr),
+    /// It never called `start_response`.
+    NotStarted,
+    /// What it returned can't be iterated.
+    NotIterable(String),
+    /// A block of the body is no `bytes`.
+    NotBytes(String),
+}
+
+impl Failure {
+    /// Writes it down. Runs Python code, for the traceback.
+    pub(crate) fn log(&self, py: Python<'_>, request: impl fmt::Display) {
+        match self {
+            Self::Raised(error) => {
+                log::error!("Error handling request {request}\n{}", traceback::format(py, error));
+            }
+            Self::NotStarted => {
+                log::error!(
+                    "Error handling request {request}: the application did not call start_response() before its first \
+                     block of body, or at all"
+                );
+            }
+            Self::NotIterable(kind) => {
+                log::error!(
+                    "Error handling request {request}: the application must return an iterable of bytes, not {kind}"
+                );
+            }
+            Self::NotBytes(kind) => {
+                log::error!(
+                    "Error handling request {request}: the application's body must consist of bytes, not {kind}"
+                );
+            }
+        }
+    }
+}
