@@ -3,6 +3,8 @@
 import pytest
 
 from harness import Truncated, wait_until
+from harness.interpreters import default_interpreter
+from harness.server import run_tapster
 
 pytestmark = pytest.mark.tapster
 
@@ -29,3 +31,13 @@ def test_error_logfile_gets_the_servers_lines_the_applications_and_the_stacks(se
     with server.wire(timeout=20) as wire, pytest.raises(Truncated):
         wire.exchange("/sleep?60")
     wait_until(lambda: "WORKER TIMEOUT" in text() and "conformance.py" in text(), what="the stack is in the file")
+
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["no_preload", "preload"])
+def test_a_start_that_hangs_leaves_its_python_stack_in_the_log(tmp_path, preload):
+    (tmp_path / "hangs.py").write_text("import time\n\ndef connect():\n    time.sleep(60)\n\nconnect()\n")
+    options = ["-b", "127.0.0.1:0", "--boot-timeout", "1", *preload, "--python", default_interpreter().python]
+    done = run_tapster(*options, "hangs:app", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "boot_timeout = 1 s" in done.stderr
+    assert 'hangs.py", line 4 in connect' in done.stderr

@@ -97,15 +97,15 @@ impl Process {
         }
     }
 
-    /// It has been at one request for too long, whether it was to end or not: it is killed at `kill_at`, or when it would have
-    /// been anyway.
-    pub fn time_out(&mut self, kill_at: Duration) {
+    /// It has been at its start or at one request for too long, whether it was to end or not: it is killed at `kill_at`, or
+    /// when it would have been anyway.
+    pub fn time_out(&mut self, kill_at: Duration, why: Why) {
         let kill_at = match self.life {
             Life::Booting { .. } | Life::Ready { .. } => kill_at,
             Life::Ending { kill_at: earlier, .. } => kill_at.min(earlier),
             Life::Killed { .. } => return,
         };
-        self.life = Life::Ending { kill_at, why: Why::RequestTimeout };
+        self.life = Life::Ending { kill_at, why };
     }
 
     /// It is sent SIGKILL. Answers whether it is news. A reason that it had to end before stays.

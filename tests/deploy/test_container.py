@@ -96,7 +96,8 @@ def test_hup_serves_the_mounted_code_anew(container, deployment):
     with container() as running:
         deployment.roll_out("two")
         running.signal("HUP")
-        wait_until(lambda: running.ask() == "two", 20, running.log)
+        running.wait_for_log("a newer generation serves")
+        assert running.ask() == "two"
         deployment.roll_out_broken()
         running.signal("HUP")
         running.wait_for_log("SyntaxError")

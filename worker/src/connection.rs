@@ -59,6 +59,17 @@ pub(crate) struct Connection {
     wants_head_only: bool,
     /// How many requests it has brought.
     pub(crate) requests: u32,
+    farewell: Farewell,
+}
+
+/// How the client learns that the connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Farewell {
+    /// It is told so when the connection is dropped. Closing the socket would not do that where a process that the
+    /// application has forked holds it too.
+    Said,
+    /// It knows, or must learn it by a reset.
+    Unsaid,
 }
 
 pub(crate) enum State {
@@ -136,6 +147,7 @@ impl Connection {
             client_closes: false,
             wants_head_only: false,
             requests: 0,
+            farewell: Farewell::Said,
         }
     }
 
@@ -200,7 +212,10 @@ impl Connection {
             return verdict;
         }
         let step = match std::mem::replace(&mut self.state, State::Idle) {
-            State::Head | State::Body { .. } => self.answer(408, "The request did not arrive in time.", tools),
+            State::Head | State::Body { .. } => {
+                log::debug!("refused a request: it did not arrive in time (408)");
+                self.answer(408, "The request did not arrive in time.", tools)
+            }
             State::Replying(exchange) => {
                 log::info!("a client took nothing of its reply for {} s and was cut off", WRITE_TIME / 1000);
                 self.abandon(py, exchange, key, tools);
@@ -219,6 +234,14 @@ impl Connection {
                 self.advance(py, key, tools)
             }
             Step::Rest(..) | Step::Close => Verdict::Close,
+        }
+    }
+
+    /// The last thing that is done with it.
+    pub(crate) fn say_goodbye(&self) {
+        if self.farewell == Farewell::Said {
+            // It fails where the client is gone already.
+            let _ = self.socket.finish();
         }
     }
 
@@ -423,22 +446,20 @@ impl Connection {
                     (true, false) => Step::Rest(State::Idle, Verdict::Wait),
                 }
             }
+            // Nothing is on its way from a client that has said that it would close, and has sent all it announced.
+            Then::End if self.client_closes && self.input.is_empty() && !self.readable => Step::Close,
             Then::End => match self.socket.finish() {
-                // Nothing is on its way from a client that has said that it would close, and has sent all it announced.
-                Ok(()) if self.client_closes && self.input.is_empty() && !self.readable => Step::Close,
                 Ok(()) => {
+                    self.farewell = Farewell::Unsaid;
                     self.deadline.at = tools.clock.now + LINGER_TIME;
                     Step::Go(State::Lingering)
                 }
                 Err(_) => Step::Close,
             },
-            Then::Cut => {
-                // Said to the kernel, for a process that the application has forked may hold the socket too.
-                let _ = self.socket.finish();
-                Step::Close
-            }
+            Then::Cut => Step::Close,
             Then::Reset => {
                 self.socket.reset_on_close();
+                self.farewell = Farewell::Unsaid;
                 Step::Close
             }
         }

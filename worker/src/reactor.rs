@@ -297,9 +297,11 @@ impl Reactor {
     fn drop_connection(&mut self, py: Python<'_>, key: usize) {
         if let Some(mut connection) = self.connections.try_remove(key) {
             connection.drop_everything(py, key, &mut self.tools);
+            connection.say_goodbye();
             self.tools.board.set_connections(self.connections.len());
             self.tools.habit.note_end(connection.requests);
-            // Closing the socket takes it out of the poll: no other process holds it.
+            // Closing the socket takes it out of the poll, unless the application has forked a process that holds it too;
+            // then what the poll still tells of it finds another connection of the key, or none, and does no harm.
         }
     }
 

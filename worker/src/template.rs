@@ -30,7 +30,7 @@ pub(crate) fn run(py: Python<'_>, context: &Context, channel: &ChildChannel) -> 
     if context.settings.preload || context.boot.check {
         application = Some(Application::load(py, &context.settings.wsgi_app)?);
         let threads = interpreter.other_threads();
-        if !threads.is_empty() {
+        if !threads.is_empty() && !context.boot.check {
             let names = threads.join(", ");
             log::warn!("preloading the application started threads, which do not exist in the workers: {names}");
         }

@@ -34,7 +34,7 @@ impl Turn<'_> {
         let kill_at = self.now.saturating_add(LAST_WORDS);
         let Some(process) = self.fleet.process_mut(Child::Worker(slot)) else { return };
         let pid = process.pid;
-        process.time_out(kill_at);
+        process.time_out(kill_at, Why::RequestTimeout);
         let (spent, limit) = (words(spent), words(limit));
         let text = format!("WORKER TIMEOUT (pid: {pid}, slot: {slot}): busy for {spent}, limit timeout = {limit}");
         self.log(Level::Error, text);
@@ -59,19 +59,36 @@ impl Turn<'_> {
     fn kill_overdue(&mut self, child: Child, why: Why) {
         let generation = self.fleet.generation_of(child);
         let was_booting = self.fleet.process(child).is_some_and(|one| matches!(one.life, Life::Booting { .. }));
+        if was_booting && why == Why::BootTimeout {
+            return self.time_out_boot(child, generation);
+        }
         if !self.kill(child, why) {
             return;
         }
         match why {
-            Why::BootTimeout | Why::NoAnswer | Why::Deaf => {
+            Why::NoAnswer | Why::Deaf => {
                 self.say(Level::Error, child, "is killed", &why.to_string());
                 self.count_death(generation, was_booting, why);
             }
-            Why::RequestTimeout | Why::CannotStart => self.say(Level::Debug, child, "is killed", &why.to_string()),
+            Why::BootTimeout | Why::RequestTimeout | Why::CannotStart => {
+                self.say(Level::Debug, child, "is killed", &why.to_string());
+            }
             Why::ServerStops | Why::Replaced | Why::Surplus | Why::NotNeeded => {
                 self.say(Level::Warn, child, "is killed", &format!("it did not stop in time; {why}"));
             }
         }
+    }
+
+    /// Like a request's: SIGABRT first, at which Python shows where the start hangs.
+    fn time_out_boot(&mut self, child: Child, generation: u64) {
+        let kill_at = self.now.saturating_add(LAST_WORDS);
+        let Some(process) = self.fleet.process_mut(child) else { return };
+        let pid = process.pid;
+        process.time_out(kill_at, Why::BootTimeout);
+        let limit = self.fleet.generations.get(&generation).and_then(|one| one.limits.boot).unwrap_or_default();
+        self.say(Level::Error, child, "is killed", &format!("{} = {}", Why::BootTimeout, words(limit)));
+        self.act(Action::Kill { pid, signal: Signal::SIGABRT });
+        self.count_death(generation, true, Why::BootTimeout);
     }
 
     fn count_death(&mut self, generation: u64, was_booting: bool, why: Why) {

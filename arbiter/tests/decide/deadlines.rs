@@ -67,6 +67,7 @@ fn a_worker_that_hangs_once_the_server_is_up_is_tried_again() {
     world.exits(Child::Worker(0), SIGSEGV);
     world.all_forked();
     world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_secs(1));
     assert!(world.has_been_killed(Child::Worker(0)));
     world.reap_killed();
     world.pass(Duration::from_secs(1));
@@ -110,6 +111,8 @@ fn the_time_to_boot_counts_from_the_order_to_fork() {
     world.pass(Duration::from_secs(9));
     world.all_forked();
     world.pass(Duration::from_secs(52));
+    assert!(world.has_logged(Level::Error, "not ready within boot_timeout = 60 s"));
+    world.pass(Duration::from_secs(1));
     assert!(world.has_been_killed(Child::Worker(0)));
 }
 

@@ -26,8 +26,10 @@ macro_rules! limits {
         }
         tmp_upload_dir: Option<PathBuf> = None; OptionalPath { directory: true };
         {
-            brief: "Where request bodies too large for memory are kept until the application has read them.",
-            long: "The files have no name there and vanish with their request.",
+            brief: "Where bodies too large for memory are kept.",
+            long: "Those of requests over 512 KiB until the application has read them, and what is over 1 MiB of a reply, \
+                   up to 1 GiB each, until a slow client has taken it. The files have no name there and vanish with \
+                   their request.",
             value: "DIR",
             default_note: Some("$TMPDIR, else /tmp"),
             example: Some(r#""/var/tmp""#),

@@ -25,6 +25,8 @@ macro_rules! workers {
         timeout: Duration = Duration::from_secs(30); Seconds { min: 0, max: DAY };
         {
             brief: "A worker whose request takes longer is killed and replaced; 0 is no limit.",
+            long: "What counts is one call into the application: a reply that it yields block by block may take longer, if \
+                   no block does. A request that waits so long for another's reply to be made gets a 503.",
             short: Some('t'),
             value: "DURATION",
         }

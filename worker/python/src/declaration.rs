@@ -29,6 +29,12 @@ impl Declaration {
         let line = unsafe { encode_latin1(status.as_ptr()) }.map_err(|why| not_text("the status", status, &why))?;
         let code = reply::check_status(line.bytes())
             .map_err(|error| value_error(format!("the status {}: {error}", shown(&line))))?;
+        if code < 200 {
+            let status = shown(&line);
+            return Err(value_error(format!(
+                "the status {status} is interim (RFC 9110 section 15.2): a final one must follow, and only this one can be given"
+            )));
+        }
         self.facts = ReplyFacts { status: code, ..ReplyFacts::default() };
         self.closes = false;
         self.status_line.clear();

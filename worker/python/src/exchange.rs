@@ -17,6 +17,7 @@ use crate::blocks::Blocks;
 use crate::environ::{Environs, Peer, Server};
 use crate::failure::Failure;
 use crate::input::RequestBody;
+use crate::process::{leave_if_forked, mark_forked_children};
 use crate::response::{Line, Phase, Sink, this_thread};
 use crate::start_response::{StartResponse, StartResponses};
 use crate::text::{bytes_of, type_name};
@@ -89,6 +90,7 @@ impl Caller {
     /// # Errors
     /// Where Python's standard library is not what it should be.
     pub fn new(py: Python<'_>, application: Application) -> PyResult<Self> {
+        mark_forked_children(py)?;
         let close = PyString::intern(py, "close").unbind();
         Ok(Self { application, environs: Environs::new(py)?, starts: StartResponses::new(), close })
     }
@@ -128,9 +130,11 @@ impl Caller {
         });
         drop(environ);
         let Some(iterable) = returned else {
-            let raised = Failure::Raised(traceback::take(py));
-            return self.end(py, start, None, Err(raised), wire);
+            let error = traceback::take(py);
+            leave_if_forked(py, Some(&error));
+            return self.end(py, start, None, Err(Failure::Raised(error)), wire);
         };
+        leave_if_forked(py, None);
         match Blocks::of(&iterable) {
             // Lists and tuples are the whole body at once, and have no `close`.
             Some(blocks) => {
@@ -217,6 +221,7 @@ impl Caller {
             Err(error) if error.is_instance_of::<PyAttributeError>(py) => Ok(()),
             Err(error) => Err(error),
         };
+        leave_if_forked(py, closed.as_ref().err());
         if let Err(error) = closed {
             log::error!("Error in close() after request {}\n{}", start.request(), traceback::format(py, &error));
         }
@@ -261,12 +266,15 @@ fn next_block(
             unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyIter_Next(iterator.as_ptr())) }
         });
         let Some(block) = block else {
-            return match PyErr::take(py) {
+            let raised = PyErr::take(py);
+            leave_if_forked(py, raised.as_ref());
+            return match raised {
                 Some(error) => Err(Failure::Raised(error)),
                 None if start.response().phase == Phase::Expected => Err(Failure::NotStarted),
                 None => Ok(Next::End),
             };
         };
+        leave_if_forked(py, None);
         // SAFETY: attached, and `block` is held until the bytes have been used.
         let Some(bytes) = (unsafe { bytes_of(block.as_ptr()) }) else {
             return Err(Failure::NotBytes(type_name(&block)));

@@ -1,10 +1,14 @@
 //! The interpreter as a process: its paths and arguments, its garbage collector, its forks.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use pyo3::exceptions::PySystemExit;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{IntoPyDict, PyCFunction, PyList};
+
+use crate::traceback;
 
 /// The running interpreter.
 #[derive(Clone, Copy)]
@@ -87,6 +91,47 @@ impl<'py> Interpreter<'py> {
     pub fn freeze_garbage_collector(self) -> PyResult<()> {
         self.0.import("gc")?.call_method0("freeze").map(drop)
     }
+}
+
+/// Set in processes that the application has forked from a worker.
+static FORKED: AtomicBool = AtomicBool::new(false);
+
+/// Has `os.fork` in this process mark its children, for [`leave_if_forked`].
+pub(crate) fn mark_forked_children(py: Python<'_>) -> PyResult<()> {
+    let mark = PyCFunction::new_closure(py, None, None, |_arguments, _keywords| FORKED.store(true, Ordering::Relaxed))?;
+    let options = [("after_in_child", mark)].into_py_dict(py)?;
+    py.import("os")?.getattr("register_at_fork")?.call((), Some(&options)).map(drop)
+}
+
+/// Ends this process if the application has forked it and let it return, or raise, into the server: the connections and the
+/// poll are its parent's. `raised` is what came out of the application, if that was an exception.
+#[inline]
+pub(crate) fn leave_if_forked(py: Python<'_>, raised: Option<&PyErr>) {
+    if FORKED.load(Ordering::Relaxed) {
+        leave(py, raised);
+    }
+}
+
+#[cold]
+fn leave(py: Python<'_>, raised: Option<&PyErr>) {
+    let status = match raised {
+        None => {
+            log::warn!("a process that the application forked returned into the server, and ends here");
+            0
+        }
+        Some(error) if error.is_instance_of::<PySystemExit>(py) => {
+            let code = error.value(py).getattr("code").ok();
+            code.map_or(1, |code| if code.is_none() { 0 } else { code.extract().unwrap_or(1) })
+        }
+        Some(error) => {
+            log::error!("an exception ends a process that the application forked\n{}", traceback::format(py, error));
+            1
+        }
+    };
+    Interpreter::of(py).flush_streams();
+    let _ = py.import("os").and_then(|os| os.call_method1("_exit", (status,)));
+    // Only where `os._exit` has been tampered with.
+    std::process::abort();
 }
 
 /// Forks by `fork` between the interpreter's own preparations and repairs, as `os.fork` does. `is_child` tells from the
