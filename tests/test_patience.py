@@ -121,3 +121,23 @@ def test_an_application_that_handles_sigterm_does_not_outlive_the_arbiter(serve,
             wire.reply()
     server.wait_exit()
     wait_until(lambda: not server.tree(), 10, "nothing is left")
+
+
+def test_a_turn_that_a_client_loses_by_its_deadline_goes_to_the_next_in_line(serve, tmp_path):
+    (tmp_path / "endless.py").write_text(
+        "def application(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return iter(lambda: b'x' * 65536, None) if environ['PATH_INFO'] == '/inf' else [b'hello']\n"
+    )
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    server = serve("endless:application", "--timeout", "0", "--tmp-upload-dir", gone, "--pythonpath", tmp_path)
+    gone.rmdir()
+    with server.wire(timeout=20) as greedy, server.wire(timeout=20) as patient:
+        assert patient.exchange("/hello").status == 200
+        greedy.get("/inf")
+        server.wait_log("can't keep a reply")
+        patient.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+        # It never reads, holds the turn, and leaves: what frees the turn must not be what serves the other.
+        greedy.reset()
+        assert patient.reply().status == 200

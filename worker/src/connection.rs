@@ -206,6 +206,9 @@ impl Connection {
 
     /// The deadline has passed, as far as the poll has told. Bytes that came since are looked at first.
     pub(crate) fn late(&mut self, py: Python<'_>, key: usize, tools: &mut Tools) -> Verdict {
+        if matches!(self.state, State::Lingering) {
+            return Verdict::Close;
+        }
         self.readable = true;
         let verdict = self.advance(py, key, tools);
         if matches!(verdict, Verdict::Again | Verdict::Close) || self.deadline.at > tools.clock.now {

@@ -19,7 +19,7 @@ use crate::socket::Socket;
 
 /// Above this many bytes in memory, a reply goes to disk.
 const HIGH_WATER: usize = 1024 * 1024;
-/// With this many bytes of one reply on disk, its application waits for the client.
+/// With a file of this many bytes for one reply, its application waits until the client has taken them all.
 const MOST_ON_DISK: u64 = 1024 * 1024 * 1024;
 
 /// A reply's bytes, in the order that they are sent: those on disk, then those in memory.
@@ -47,6 +47,8 @@ pub(crate) struct Spool {
     file: File,
     sent: u64,
     end: u64,
+    /// The disk has refused more.
+    full: bool,
 }
 
 impl Outgoing {
@@ -83,7 +85,7 @@ impl Outgoing {
     #[inline]
     pub(crate) fn give_back(&mut self, spare: &mut Outbox) {
         if self.memory.is_empty() {
-            std::mem::swap(&mut self.memory, spare);
+            *spare = std::mem::take(&mut self.memory);
             if matches!(self.disk, Disk::Failed) {
                 self.disk = Disk::Unused;
             }
@@ -115,7 +117,8 @@ fn make_room(memory: &mut Outbox, disk: &mut Disk, folder: Option<&Path>) -> boo
 fn spool(memory: &mut Outbox, disk: &mut Disk, folder: Option<&Path>) -> bool {
     let spooled = match disk {
         Disk::Failed => return false,
-        Disk::Holds(spool) if spool.end - spool.sent > MOST_ON_DISK => return false,
+        // The whole file counts: what has been sent of it takes its place until all has.
+        Disk::Holds(spool) if spool.full || spool.end > MOST_ON_DISK => return false,
         Disk::Holds(spool) => spool.append(memory.waiting()),
         Disk::Unused => Spool::new(folder).and_then(|mut spool| {
             spool.append(memory.waiting())?;
@@ -131,8 +134,10 @@ fn spool(memory: &mut Outbox, disk: &mut Disk, folder: Option<&Path>) -> bool {
         Err(error) => {
             // A full disk costs no reply: this one goes on at its client's pace.
             log::warn!("can't keep a reply in a temporary file: {error} (see tmp_upload_dir)");
-            if matches!(disk, Disk::Unused) {
-                *disk = Disk::Failed;
+            match disk {
+                Disk::Unused => *disk = Disk::Failed,
+                Disk::Holds(spool) => spool.full = true,
+                Disk::Failed => {}
             }
             false
         }
@@ -145,7 +150,7 @@ impl Spool {
             Some(folder) => tempfile::tempfile_in(folder)?,
             None => tempfile::tempfile()?,
         };
-        Ok(Self { file, sent: 0, end: 0 })
+        Ok(Self { file, sent: 0, end: 0, full: false })
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {

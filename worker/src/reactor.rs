@@ -152,6 +152,7 @@ impl Reactor {
         let mut cut_off = 0;
         for (key, connection) in &mut self.connections {
             cut_off += u32::from(connection.drop_everything(py, key, &mut self.tools));
+            connection.say_goodbye();
         }
         if cut_off > 0 {
             log::warn!("requests that were cut off by the worker's end: {cut_off}");
@@ -222,7 +223,9 @@ impl Reactor {
     }
 
     fn timeout(&mut self) -> Option<Duration> {
-        if !self.ready.is_empty() {
+        // A turn that a deadline has freed is somebody's.
+        let turn_is_wanted = self.tools.turn == TurnToRun::Free && !self.queued.is_empty();
+        if !self.ready.is_empty() || turn_is_wanted {
             return Some(Duration::ZERO);
         }
         let now = self.tools.clock.now;
@@ -264,6 +267,7 @@ impl Reactor {
     fn take_up(&mut self, py: Python<'_>, listed: Listed) {
         if let Some(connection) = self.connections.get_mut(listed.key)
             && connection.deadline.serial() == listed.serial
+            && connection.listed
         {
             connection.listed = false;
             self.advance(py, listed.key);
@@ -342,8 +346,12 @@ impl Reactor {
             self.deadlines.due(now, |key| self.connections.get_mut(key).map(|found| &mut found.deadline))
         {
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            let verdict =
-                if connection.deadline.at <= now { connection.late(py, key, &mut self.tools) } else { Verdict::Wait };
+            let mut verdict = Verdict::Wait;
+            if connection.deadline.at <= now {
+                verdict = connection.late(py, key, &mut self.tools);
+                // Whatever list it stood in, it waits for its socket now.
+                connection.listed &= verdict != Verdict::Wait;
+            }
             self.follow(py, key, verdict);
         }
     }

@@ -12,6 +12,7 @@ use env_logger::{Builder, Target};
 use log::LevelFilter;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{SFlag, fstat};
 
 /// What is logged to.
 static SINK: Mutex<Sink> = Mutex::new(Sink { file: None, lost: 0 });
@@ -104,6 +105,9 @@ fn write_or_lose(to: &mut (impl Write + AsFd), line: &[u8], lost: &mut u64) -> i
 
 /// Answers whether all was taken.
 fn write_if_taken(to: &mut (impl Write + AsFd), mut bytes: &[u8], patience: u8) -> io::Result<bool> {
+    // A file takes all at once, and whole: so lines of several processes do not mix.
+    let is_file = fstat(to.as_fd()).is_ok_and(|stat| stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits());
+    let piece = if is_file { bytes.len() } else { PIECE };
     while !bytes.is_empty() {
         match poll(&mut [PollFd::new(to.as_fd(), PollFlags::POLLOUT)], PollTimeout::from(patience)) {
             Ok(0) => return Ok(false),
@@ -111,7 +115,7 @@ fn write_if_taken(to: &mut (impl Write + AsFd), mut bytes: &[u8], patience: u8) 
             // Where polling fails, writing says why.
             Ok(_) | Err(_) => {}
         }
-        match to.write(&bytes[..bytes.len().min(PIECE)]) {
+        match to.write(&bytes[..bytes.len().min(piece)]) {
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // A stream that does not block, which another process has filled meanwhile.

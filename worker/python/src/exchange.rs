@@ -176,12 +176,15 @@ impl Caller {
             unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyObject_GetIter(iterable.as_ptr())) }
         });
         let Some(iterator) = iterator else {
-            let failure = match traceback::take(py) {
+            let error = traceback::take(py);
+            leave_if_forked(py, Some(&error));
+            let failure = match error {
                 error if error.is_instance_of::<PyTypeError>(py) => Failure::NotIterable(type_name(&iterable)),
                 error => Failure::Raised(error),
             };
             return self.end(py, start, Some(&iterable), Err(failure), wire);
         };
+        leave_if_forked(py, None);
         let (iterable, iterator) = (iterable.unbind(), iterator.unbind());
         self.resume(py, Exchange { start, iterable, iterator }, wire)
     }
