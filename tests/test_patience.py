@@ -24,15 +24,15 @@ def test_keep_alive_counts_from_the_end_of_a_reply(serve):
 
 
 def test_requests_that_wait_in_their_sockets_for_longer_than_keep_alive_are_answered(serve):
-    server = serve("ops:application", "--keep-alive", "500ms")
+    server = serve("ops:application", "--keep-alive", "2")
     sockets = [socket.create_connection(server.address, timeout=30) for _ in range(300)]
+    # The first request makes each a kept connection, the second ones together take three seconds.
+    for path in (b"/pid", b"/sleep?0.01"):
+        for each in sockets:
+            each.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        for each in sockets:
+            assert each.recv(4096).startswith(b"HTTP/1.1 200")
     for each in sockets:
-        each.sendall(b"GET /sleep?0.01 HTTP/1.1\r\nHost: a\r\n\r\n")
-    for each in sockets:
-        assert each.recv(4096).startswith(b"HTTP/1.1 200")
-        each.sendall(b"GET /sleep?0.01 HTTP/1.1\r\nHost: a\r\n\r\n")
-    for each in sockets:
-        assert each.recv(4096).startswith(b"HTTP/1.1 200")
         each.close()
 
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 from harness import wait_until
+from harness.ports import free_port
 from testbed.container import Container, build_image, remove_image
 from testbed.deployment import Deployment
-from testbed.ports import free_port
 from testbed.tools import needs
 
 pytestmark = [

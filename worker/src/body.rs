@@ -12,6 +12,8 @@ use tapster_python::RequestBody;
 use tapster_wire::Reject;
 use tapster_wire::http1::{Chunked, Event};
 
+use crate::temporary;
+
 /// A body larger than this, in bytes, goes to a file.
 const IN_MEMORY: usize = 512 * 1024;
 
@@ -95,10 +97,7 @@ impl Store {
                 Ok(())
             }
             Self::Memory(bytes) => {
-                let mut file = match folder {
-                    Some(folder) => tempfile::tempfile_in(folder)?,
-                    None => tempfile::tempfile()?,
-                };
+                let mut file = temporary::file(folder)?;
                 file.write_all(bytes)?;
                 file.write_all(data)?;
                 *self = Self::File { file, length: (bytes.len() + data.len()) as u64 };

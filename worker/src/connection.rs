@@ -62,14 +62,13 @@ pub(crate) struct Connection {
     farewell: Farewell,
 }
 
-/// How the client learns that the connection is over.
+/// Whether the client must be told that the connection is over, when it is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Farewell {
-    /// It is told so when the connection is dropped. Closing the socket would not do that where a process that the
-    /// application has forked holds it too.
-    Said,
+    /// It must: closing the socket would not tell it where a process that the application has forked holds it too.
+    Due,
     /// It knows, or must learn it by a reset.
-    Unsaid,
+    Needless,
 }
 
 pub(crate) enum State {
@@ -147,7 +146,7 @@ impl Connection {
             client_closes: false,
             wants_head_only: false,
             requests: 0,
-            farewell: Farewell::Said,
+            farewell: Farewell::Due,
         }
     }
 
@@ -242,7 +241,7 @@ impl Connection {
 
     /// The last thing that is done with it.
     pub(crate) fn say_goodbye(&self) {
-        if self.farewell == Farewell::Said {
+        if self.farewell == Farewell::Due {
             // It fails where the client is gone already.
             let _ = self.socket.finish();
         }
@@ -453,7 +452,7 @@ impl Connection {
             Then::End if self.client_closes && self.input.is_empty() && !self.readable => Step::Close,
             Then::End => match self.socket.finish() {
                 Ok(()) => {
-                    self.farewell = Farewell::Unsaid;
+                    self.farewell = Farewell::Needless;
                     self.deadline.at = tools.clock.now + LINGER_TIME;
                     Step::Go(State::Lingering)
                 }
@@ -462,7 +461,7 @@ impl Connection {
             Then::Cut => Step::Close,
             Then::Reset => {
                 self.socket.reset_on_close();
-                self.farewell = Farewell::Unsaid;
+                self.farewell = Farewell::Needless;
                 Step::Close
             }
         }

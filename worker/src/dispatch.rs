@@ -10,7 +10,7 @@ use std::time::Duration;
 use tapster_python::{Exchange, Python, Request, RequestBody, Turn, Wire};
 
 use crate::body::Store;
-use crate::connection::{Connection, Step, WRITE_TIME};
+use crate::connection::{Connection, Step};
 use crate::outgoing::ReplySink;
 use crate::tools::Tools;
 
@@ -51,12 +51,7 @@ impl Connection {
             body,
         };
         let stays = tools.keep_alive > 0 && !tools.retiring;
-        let mut sink = ReplySink {
-            socket: &mut self.socket,
-            disk: &mut self.out.disk,
-            folder: tools.upload_folder.as_deref(),
-            patience: Duration::from_millis(WRITE_TIME),
-        };
+        let mut sink = ReplySink::new(&mut self.socket, &mut self.out.disk, tools.upload_folder.as_deref());
         let mut wire = Wire { out: &mut self.out.memory, sink: &mut sink };
         let turn = tools.caller.call(py, request, stays, tools.clock.date, &mut wire);
         // However long it took: deadlines count from now.
@@ -68,12 +63,7 @@ impl Connection {
     /// Asks the application for more of its reply.
     pub(crate) fn resume(&mut self, py: Python<'_>, exchange: Exchange, tools: &mut Tools) -> Turn {
         tools.board.busy(Duration::from_millis(tools.clock.now));
-        let mut sink = ReplySink {
-            socket: &mut self.socket,
-            disk: &mut self.out.disk,
-            folder: tools.upload_folder.as_deref(),
-            patience: Duration::from_millis(WRITE_TIME),
-        };
+        let mut sink = ReplySink::new(&mut self.socket, &mut self.out.disk, tools.upload_folder.as_deref());
         let turn = tools.caller.resume(py, exchange, &mut Wire { out: &mut self.out.memory, sink: &mut sink });
         tools.clock.glance();
         turn

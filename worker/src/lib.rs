@@ -19,6 +19,7 @@ mod deadlines;
 mod dispatch;
 mod outgoing;
 mod socket;
+mod temporary;
 mod tools;
 
 tapster_python::entry!(life::main);

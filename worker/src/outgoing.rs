@@ -12,13 +12,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::sendfile::sendfile64;
-use tapster_python::Sink;
+use tapster_python::{HIGH_WATER, Sink};
 use tapster_wire::Outbox;
 
+use crate::connection::WRITE_TIME;
 use crate::socket::Socket;
+use crate::temporary;
 
-/// Above this many bytes in memory, a reply goes to disk.
-const HIGH_WATER: usize = 1024 * 1024;
 /// With a file of this many bytes for one reply, its application waits until the client has taken them all.
 const MOST_ON_DISK: u64 = 1024 * 1024 * 1024;
 
@@ -146,11 +146,7 @@ fn spool(memory: &mut Outbox, disk: &mut Disk, folder: Option<&Path>) -> bool {
 
 impl Spool {
     fn new(folder: Option<&Path>) -> io::Result<Self> {
-        let file = match folder {
-            Some(folder) => tempfile::tempfile_in(folder)?,
-            None => tempfile::tempfile()?,
-        };
-        Ok(Self { file, sent: 0, end: 0, full: false })
+        Ok(Self { file: temporary::file(folder)?, sent: 0, end: 0, full: false })
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -179,11 +175,16 @@ impl Spool {
 
 /// A connection as the application's reply sees it.
 pub(crate) struct ReplySink<'a> {
-    pub(crate) socket: &'a mut Socket,
-    pub(crate) disk: &'a mut Disk,
-    pub(crate) folder: Option<&'a Path>,
-    /// How long a client may take nothing.
-    pub(crate) patience: Duration,
+    socket: &'a mut Socket,
+    disk: &'a mut Disk,
+    folder: Option<&'a Path>,
+}
+
+impl<'a> ReplySink<'a> {
+    /// The connection's parts, which the application's reply has to itself while it runs.
+    pub(crate) fn new(socket: &'a mut Socket, disk: &'a mut Disk, folder: Option<&'a Path>) -> Self {
+        Self { socket, disk, folder }
+    }
 }
 
 impl Sink for ReplySink<'_> {
@@ -209,7 +210,7 @@ impl Sink for ReplySink<'_> {
 
     fn make_room(&mut self, out: &mut Outbox) -> io::Result<()> {
         while !make_room(out, self.disk, self.folder) {
-            self.socket.wait_until_writable(self.patience)?;
+            self.socket.wait_until_writable(Duration::from_millis(WRITE_TIME))?;
             let mut outgoing = Outgoing { memory: std::mem::take(out), disk: std::mem::take(self.disk) };
             let flushed = outgoing.flush(self.socket);
             (*out, *self.disk) = (outgoing.memory, outgoing.disk);

@@ -29,4 +29,4 @@ pub use input::RequestBody;
 pub use module::{Main, init};
 pub use process::{Interpreter, around_fork};
 pub use pyo3::Python;
-pub use response::Sink;
+pub use response::{HIGH_WATER, Sink};

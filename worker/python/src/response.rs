@@ -76,7 +76,7 @@ pub(crate) struct Held {
 }
 
 /// Above this many bytes that a client has not taken, an application that pushes needs room made for it.
-const HIGH_WATER: usize = 1024 * 1024;
+pub const HIGH_WATER: usize = 1024 * 1024;
 
 /// A chunk of at least this many bytes is given to the socket from where the application has it.
 const UNCOPIED: usize = 16 * 1024;
