@@ -54,8 +54,11 @@ class Unit:
             self.machine.shell(f"rm {folder}/test.conf; systemctl daemon-reload")
 
     def systemctl(self, *words, check=True):
-        """`systemctl WORDS tapster`."""
-        return self.machine.run("systemctl", *words, "tapster", check=check, deadline=90)
+        """`systemctl WORDS tapster`; a failure shows the unit's journal."""
+        done = self.machine.run("systemctl", *words, "tapster", check=False, deadline=90)
+        if check:
+            assert done.returncode == 0, f"systemctl {' '.join(words)}: {done.stdout}\n{self.journal()}"
+        return done
 
     def reset(self):
         """Stopped, and with no failure remembered."""
