@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from harness import APPS, Truncated, wait_until
+from harness import APPS, UNDER_TEST, Truncated, wait_until
 from harness.interpreters import on_every_interpreter
 
 tapster = pytest.mark.tapster
@@ -228,8 +228,20 @@ def test_headers_keep_their_order_case_repeats_and_latin_1(server):
     assert "x-lower" in names and names.index("X-Latin") < names.index("X-Empty") < names.index("x-lower")
 
 
+@tapster  # gunicorn leaves them out
+@pytest.mark.parametrize(("path", "name"), [("/hop-by-hop", "Connection"), ("/connection-close", "Connection")])
+def test_hop_by_hop_headers_of_an_application_are_refused(server, path, name):
+    with server.wire() as wire:
+        reply = wire.exchange(path)
+        assert (reply.status, reply.header("keep-alive"), reply.header("x-after")) == (500, None, None)
+        assert reply.header("content-type") == "text/plain; charset=utf-8"
+        wire.expect_closed()
+    server.wait_log(f"AssertionError: the response header '{name}' is hop-by-hop.*PEP 3333.*hop_by_hop_headers")
+
+
 @tapster  # gunicorn takes the Transfer-Encoding for its own
-def test_hop_by_hop_headers_of_an_application_are_dropped_with_one_warning_each(server):
+def test_hop_by_hop_headers_are_left_out_with_one_warning_each_where_that_is_set(serve):
+    server = serve("conformance:application", "--hop-by-hop-headers", "drop")
     for _ in range(2):
         with server.wire() as wire:
             reply = wire.exchange("/hop-by-hop")
@@ -242,7 +254,8 @@ def test_hop_by_hop_headers_of_an_application_are_dropped_with_one_warning_each(
         assert server.log().count(f"sets the response header {name},") == 1
 
 
-def test_an_application_that_says_connection_close_gets_it(server):
+def test_an_application_that_says_connection_close_gets_it_where_it_may_say_so(serve):
+    server = serve("conformance:application", *([] if UNDER_TEST == "gunicorn" else ["--hop-by-hop-headers", "drop"]))
     with server.wire() as wire:
         reply = wire.exchange("/connection-close")
         assert (reply.status, reply.body, reply.fields("connection")) == (200, b"closed", ["close"])

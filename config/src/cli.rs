@@ -159,8 +159,10 @@ fn given(item: &'static Item, matches: &ArgMatches) -> Option<Given> {
         Shape::One => Node::text(all(item.key)?.pop()?),
         Shape::Pairs => Node::list(all(item.key)?),
         Shape::List => {
+            // A flag without any text is the empty list, as an empty text is in the file.
+            let texts = all(item.key)?.into_iter().filter(|value| !value.trim().is_empty());
             let parts = |value: String| value.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>();
-            Node::list(all(item.key)?.into_iter().flat_map(parts))
+            Node::list(texts.flat_map(parts))
         }
         Shape::Switch => match (matches.get_flag(item.key), matches.get_flag(&negated(item))) {
             (false, false) => return None,

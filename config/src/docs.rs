@@ -42,7 +42,7 @@ pub fn example_file() -> String {
 /// The default as people say it; nothing where there is none.
 pub(crate) fn default_text(item: &Item) -> Option<String> {
     let value = item.default_note.map(str::to_owned).or_else(|| default_value(item))?;
-    let bare = value.trim_start_matches('[').trim_end_matches(']').replace('"', "");
+    let bare = value.trim_start_matches(['[', '{']).trim_end_matches([']', '}']).replace('"', "").trim().to_owned();
     (!bare.is_empty()).then_some(bare)
 }
 

@@ -125,7 +125,9 @@ fn unknown(source: &Source, key: &str, name: &Node, value: &Node) -> Fault {
     let spelled = |item: &Item| format!("`{}`", item.key);
     let hint = match foreign::hint(key, &spelled, &[]) {
         None if matches!(value.raw, Raw::Table(_)) => {
-            Some("settings stand at the top of the file, under no heading; the only table is [env]".to_owned())
+            let says = "settings stand at the top of the file, under no heading; the only tables are [env] and \
+                        [secure_scheme_headers]";
+            Some(says.to_owned())
         }
         hint => hint,
     };

@@ -58,14 +58,30 @@ const RENAMED: &[(&str, &[&str])] = &[
     ("limit_request_body", &["max_body_size", "client_max_body_size", "limit_post", "max_request_body_size"]),
     ("limit_request_line", &["limit_line", "max_request_line"]),
     ("limit_request_fields", &["limit_fields", "max_headers"]),
+    (
+        "limit_request_head",
+        &["max_request_header_size", "max_head_size", "buffer_size", "h11_max_incomplete_event_size"],
+    ),
+    ("keep_alive_requests", &["keepalive_requests", "max_keepalive_requests"]),
+    ("worker_connections", &["connection_limit", "max_connections", "limit_concurrency"]),
     ("tmp_upload_dir", &["tmp_dir", "upload_dir", "temp_dir"]),
+    ("client_header_timeout", &["header_timeout", "header_read_timeout", "http1_header_read_timeout"]),
+    ("client_body_timeout", &["body_timeout", "body_read_timeout"]),
+    ("client_body_min_rate", &["min_rate", "minrate", "body_min_rate"]),
+    ("send_timeout", &["write_timeout"]),
+    ("lingering_timeout", &["lingering_time", "lingering_close", "linger"]),
+    ("forwarded_allow_ips", &["trusted_proxy", "trusted_proxies"]),
+    ("secure_scheme_headers", &["secure_proxy_ssl_header"]),
+    ("proxy_protocol", &["enable_proxy_protocol", "http_enable_proxy_protocol"]),
+    ("proxy_allow_ips", &["proxy_allow_from"]),
+    ("server_header", &["no_server_header", "server_tokens"]),
 ];
 
 /// Settings of other servers that have none here, and what to do instead.
 const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["worker_class", "k", "class"], "Tapster has one kind of worker: leave it out"),
     (
-        &["threads", "worker_connections", "gevent", "enable_threads"],
+        &["threads", "gevent", "enable_threads"],
         "not supported: a worker runs one request at a time and slow clients do not occupy it; raise `workers` instead",
     ),
     (&["max_requests", "max_requests_jitter"], "not supported: workers are not replaced after some number of requests"),
@@ -98,12 +114,27 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
         "leave it out: what the application prints goes where tapster's own output goes",
     ),
     (&["worker_tmp_dir"], "leave it out: workers are watched through memory, not through files"),
-    (&["reuse_port", "sendfile", "no_sendfile"], "leave it out: there is nothing to choose here"),
+    (&["reuse_port", "sendfile", "no_sendfile", "http_parser"], "leave it out: there is nothing to choose here"),
+    (&["ident"], "not supported: the field says `Server: tapster`, or nothing with `server_header = false`"),
     (&["proc_name", "n", "name", "procname"], "not supported"),
     (&["statsd_host", "statsd_prefix", "log_syslog", "log_syslog_to"], "not supported"),
     (
-        &["forwarded_allow_ips", "proxy_protocol", "proxy_allow_ips", "secure_scheme_headers", "forwarder_headers"],
-        "not supported: let the framework read the proxy's headers (Werkzeug's ProxyFix, Django's SECURE_PROXY_SSL_HEADER)",
+        &[
+            "permit_obsolete_folding",
+            "strip_header_spaces",
+            "permit_unconventional_http_method",
+            "permit_unconventional_http_version",
+            "casefold_http_method",
+        ],
+        "not supported: requests are read strictly as RFC 9112 says",
+    ),
+    (
+        &["protocol", "uwsgi_allow_ips", "uwsgi_allow_from", "uwsgi_socket"],
+        "not supported: Tapster speaks HTTP alone; with nginx use proxy_pass in place of uwsgi_pass",
+    ),
+    (
+        &["proxy_headers", "trusted_proxy_count", "clear_untrusted_proxy_headers"],
+        "name the proxies in `forwarded_allow_ips`, and the headers to be believed in `trusted_proxy_headers`",
     ),
     (
         &[

@@ -21,8 +21,8 @@ pub(crate) fn text() -> String {
             text.push_str(&format!("\n{section}:\n"));
         }
         let left = if item.positional { format!("  {}", item.value) } else { flags(item) };
-        // A switch is off unless it is given: no need to say so each time.
-        let default = default_text(item).filter(|_| item.kind.shape() != Shape::Switch);
+        // Most switches are off unless they are given: no need to say so each time.
+        let default = default_text(item).filter(|text| item.kind.shape() != Shape::Switch || text != "false");
         let default = default.map_or(String::new(), |default| format!(" [default: {default}]"));
         entry(&mut text, &left, &format!("{}{default}", item.brief));
     }
@@ -81,7 +81,8 @@ Usage: tapster [OPTIONS] [APP]";
 const FOOT: &str = "\
 Every option is also a key of the settings file (keep_alive = 5) and an environment variable
 (TAPSTER_KEEP_ALIVE=5). The command line is stronger than the environment, the environment than
-the file. PORT and WEB_CONCURRENCY are read as hosting platforms set them.
+the file. PORT and WEB_CONCURRENCY are read as hosting platforms set them, and gunicorn's
+FORWARDED_ALLOW_IPS.
 
 Durations: 30 or 30s, 500ms, 2m, 1h. Sizes: 1024, 64k, 10MiB.";
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::cli::{self, Line, Purpose};
+use crate::contradictions;
 use crate::environment;
 use crate::errors::{Errors, Fault};
 use crate::file::{self, Contents, Source};
@@ -83,7 +84,7 @@ struct Layers {
     faults: Vec<Fault>,
     /// Who gave each setting its value, and where it stands there.
     origins: BTreeMap<&'static str, (Origin, Node)>,
-    /// The settings that a faulty file may have meant to give.
+    /// The settings that a source gives, or a faulty file may have meant to give, and that cannot be told.
     uncertain: BTreeSet<&'static str>,
 }
 
@@ -128,8 +129,14 @@ impl Layers {
     fn read(&mut self, given: Given) -> Vec<Fault> {
         let Given { item, node, origin } = given;
         let faults = match self.settings.read(item.key, &node) {
-            Ok(()) => Vec::new(),
-            Err(complaints) => complaints.into_iter().map(|complaint| origin.fault(item.key, complaint)).collect(),
+            Ok(()) => {
+                self.uncertain.remove(item.key);
+                Vec::new()
+            }
+            Err(complaints) => {
+                self.uncertain.insert(item.key);
+                complaints.into_iter().map(|complaint| origin.fault(item.key, complaint)).collect()
+            }
         };
         self.origins.insert(item.key, (origin, node));
         faults
@@ -153,6 +160,11 @@ impl Layers {
         if found.iter().any(|(key, _)| *key == "chdir") {
             // What is missing under a directory that is missing itself says nothing new.
             found.retain(|(key, _)| *key == "chdir");
+        }
+        let certain = |(key, _): &(&str, String)| !self.uncertain.contains(key);
+        for sides in contradictions::of(&self.settings).into_iter().filter(|sides| sides.iter().all(certain)) {
+            // Defaults agree with one another, so that one of the settings is given.
+            found.extend(sides.into_iter().find(|(key, _)| self.origins.contains_key(key)));
         }
         for (key, says) in found {
             self.faults.push(match self.origins.get(key) {

@@ -13,8 +13,10 @@
 mod items;
 mod settings;
 
+mod allowed_ips;
 mod bind;
 mod cli;
+mod contradictions;
 mod cpus;
 mod docs;
 mod environment;
@@ -28,14 +30,17 @@ mod layers;
 mod node;
 mod sources;
 mod value;
+mod words;
 
+pub use allowed_ips::AllowedIps;
 pub use bind::Bind;
 pub use docs::{configuration_page, example_file};
 pub use errors::Errors;
-pub use kinds::{LogLevel, LogTarget, MOST_WORKERS};
+pub use kinds::{LogTarget, MOST_WORKERS};
 pub use layers::load;
 pub use settings::Settings;
 pub use sources::Sources;
+pub use words::{ForwardedHeader, HeaderMap, HopByHop, LogLevel, ProxyProtocol};
 
 /// What the command line asks the program to do. Texts have no newline at their end.
 #[derive(Clone, Debug, PartialEq)]

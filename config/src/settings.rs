@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::allowed_ips::AllowedIps;
 use crate::bind::Bind;
 use crate::errors::Errors;
 use crate::items::{Item, Platform, Reload};
 use crate::kinds::{
-    BindList, Chdir, Complaint, DAY, HOUR, Interpreter, Kind, Level, LogLevel, LogTarget, LogTo, OptionalPath,
-    PathList, Seconds, Size, Switch, Text, Variables, Whole, WorkerCount,
+    BindList, Chdir, Choice, Choices, Complaint, DAY, HOUR, HeaderNames, Interpreter, Kind, LogTarget, LogTo, Networks,
+    OptionalPath, PathList, SchemeHeaders, Size, Switch, Text, Time, Variables, Whole, WorkerCount,
+    default_scheme_headers,
 };
 use crate::node::Node;
+use crate::words::{ForwardedHeader, HeaderMap, HopByHop, LogLevel, ProxyProtocol};
 
 macro_rules! define_settings {
     ($(section $section:literal { $(
@@ -86,7 +89,7 @@ macro_rules! define_settings {
     };
 }
 
-application! { sockets workers limits logging process define_settings }
+application! { sockets workers limits deadlines proxy http logging process define_settings }
 
 impl Settings {
     /// The settings as TOML, each written out, none depending on the directory or the environment.

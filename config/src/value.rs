@@ -40,9 +40,13 @@ pub(crate) fn size(text: &str) -> Result<u64, Misread> {
     quantity(&text.to_ascii_lowercase(), BYTES)
 }
 
-/// The shortest text that [`duration`] reads as the same time.
+/// A short text that [`duration`] reads as the same time.
 pub(crate) fn duration_text(time: Duration) -> String {
-    if time.subsec_millis() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
+    match (time.as_secs(), time.subsec_millis()) {
+        (seconds, 0) if seconds > 0 && seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        (seconds, 0) => format!("{seconds}s"),
+        _ => format!("{}ms", time.as_millis()),
+    }
 }
 
 /// A text that [`size`] reads as the same number of bytes, or nothing where the plain number says it best.
@@ -128,7 +132,7 @@ mod tests {
 
     #[test]
     fn written_quantities_are_read_back_as_the_same() {
-        for milliseconds in [0, 1, 500, 1000, 1500, 30_000, 86_400_000] {
+        for milliseconds in [0, 1, 500, 1000, 1500, 30_000, 3_600_000, 3_601_000, 86_400_000] {
             let time = Duration::from_millis(milliseconds);
             assert_eq!(duration(&duration_text(time)), Ok(time));
         }

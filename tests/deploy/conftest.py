@@ -7,6 +7,15 @@ import pytest
 from testbed.tree import base_tree
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Adds what systemd says of the unit, and all that its journal has, to the report of a failing test."""
+    report = (yield).get_result()
+    unit = getattr(item, "funcargs", {}).get("unit")
+    if report.failed and unit:
+        report.sections.append(("the unit", unit.story()))
+
+
 @pytest.fixture(scope="session")
 def tree():
     """The minimal Debian that machine and image are made of."""

@@ -12,6 +12,8 @@ use tapster_python::RequestBody;
 use tapster_wire::Reject;
 use tapster_wire::http1::{Chunked, Event};
 
+use crate::deadlines::Millis;
+use crate::pace::Pace;
 use crate::temporary;
 
 /// A body larger than this, in bytes, goes to a file.
@@ -20,6 +22,7 @@ const IN_MEMORY: usize = 512 * 1024;
 /// A body that is arriving.
 #[derive(Debug)]
 pub(crate) struct Arriving {
+    pub(crate) pace: Pace,
     framing: Framing,
     store: Store,
 }
@@ -47,15 +50,25 @@ pub(crate) enum Refused {
 }
 
 impl Arriving {
-    /// A body of that many bytes.
-    pub(crate) fn of_length(length: u64) -> Self {
+    /// A body of that many bytes, whose head was complete at `now`.
+    pub(crate) fn of_length(length: u64, now: Millis) -> Self {
         let expected = usize::try_from(length).unwrap_or(IN_MEMORY).min(IN_MEMORY);
-        Self { framing: Framing::Length { missing: length }, store: Store::Memory(Vec::with_capacity(expected)) }
+        let store = Store::Memory(Vec::with_capacity(expected));
+        Self { pace: Pace::new(now), framing: Framing::Length { missing: length }, store }
     }
 
     /// A body in chunks, of at most `limit` bytes; 0 for no limit.
-    pub(crate) fn chunked(limit: u64) -> Self {
-        Self { framing: Framing::Chunked(Chunked::new(limit)), store: Store::Memory(Vec::new()) }
+    pub(crate) fn chunked(limit: u64, now: Millis) -> Self {
+        let framing = Framing::Chunked(Chunked::new(limit));
+        Self { pace: Pace::new(now), framing, store: Store::Memory(Vec::new()) }
+    }
+
+    /// How many bytes the rest of the body is, where that is known.
+    pub(crate) fn missing(&self) -> Option<u64> {
+        match &self.framing {
+            Framing::Length { missing } => Some(*missing),
+            Framing::Chunked(_) => None,
+        }
     }
 
     /// Takes what belongs to the body from the front of `bytes`. Answers how much that was, and whether the body is

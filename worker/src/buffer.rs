@@ -15,7 +15,7 @@ pub(crate) struct Buffer {
     end: usize,
 }
 
-/// The size of the spare buffer, and the step by which a buffer grows, in bytes.
+/// The size of the spare buffer, and the largest step by which a buffer grows, in bytes.
 const STEP: usize = 64 * 1024;
 
 impl Buffer {
@@ -52,9 +52,9 @@ impl Buffer {
         self.end -= until - from;
     }
 
-    /// Reads once from `source` behind what is there. Answers how many bytes came, and whether that was less than there
-    /// was room for, so that no more is waiting.
-    pub(crate) fn read_from(&mut self, source: &mut impl Read) -> io::Result<(usize, bool)> {
+    /// Reads once from `source` behind what is there, at most `most` bytes, which is not 0. Answers how many came, and
+    /// whether that was less than there was room for, so that no more is waiting.
+    pub(crate) fn read_from(&mut self, source: &mut impl Read, most: usize) -> io::Result<(usize, bool)> {
         if self.start > 0 && self.end == self.memory.len() {
             self.memory.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -62,8 +62,8 @@ impl Buffer {
         if self.end == self.memory.len() {
             self.memory.resize(self.end + STEP.min(self.end.max(4096)), 0);
         }
-        let room = self.memory.len() - self.end;
-        let count = source.read(&mut self.memory[self.end..])?;
+        let room = most.min(self.memory.len() - self.end);
+        let count = source.read(&mut self.memory[self.end..self.end + room])?;
         self.end += count;
         Ok((count, count < room))
     }

@@ -1,7 +1,7 @@
 //! One client's connection: its states, what moves it from one to the next, and when each has taken too long.
 //!
 //! ```text
-//! Idle → Head → Body → Queued → Replying → Flushing → Idle, Lingering or closed
+//! Preface → Idle → Head → Body → Queued → Replying → Flushing → Idle, Lingering or closed
 //! ```
 //!
 //! A state owns what it needs, and every transition stands in this file. It is moved on by the reactor when its socket, its
@@ -10,25 +10,19 @@
 use std::io::ErrorKind;
 
 use tapster_python::{Ending, Exchange, Peer, Python, Turn};
-use tapster_wire::http1::{parse_head, reply};
-use tapster_wire::{Body, Progress, Reject, Version};
+use tapster_wire::http1::{glimpse, parse_head, reply};
+use tapster_wire::proxy_protocol::parse_preface;
+use tapster_wire::{Body, Progress, Reason, Reject, Version};
 
 use crate::body::{Arriving, Refused};
 use crate::buffer::Buffer;
 use crate::deadlines::{Deadline, Millis, NEVER};
 use crate::dispatch::Complete;
 use crate::outgoing::Outgoing;
+use crate::proxies::Standing;
 use crate::socket::Socket;
 use crate::tools::{Tools, TurnToRun};
 
-/// From a request's first byte to the end of its head, and from the connection's start to that first byte.
-pub(crate) const HEAD_TIME: Millis = 30_000;
-/// Without any byte of a body that is due.
-const BODY_TIME: Millis = 30_000;
-/// Without the client taking anything of a reply.
-pub(crate) const WRITE_TIME: Millis = 60_000;
-/// For a client to see our end of the connection and end its own.
-const LINGER_TIME: Millis = 2_000;
 /// For a request to arrive on an idle connection of a worker that is about to end. Closing at once would lose one that is
 /// on its way.
 const LAST_CALL: Millis = 2_000;
@@ -41,6 +35,7 @@ pub(crate) struct Connection {
     /// The number of the listener that it came in by.
     pub(crate) listener: usize,
     pub(crate) peer: Peer,
+    pub(crate) standing: Standing,
     pub(crate) input: Buffer,
     pub(crate) out: Outgoing,
     pub(crate) deadline: Deadline,
@@ -55,8 +50,6 @@ pub(crate) struct Connection {
     ended: bool,
     /// The client would not send another request.
     client_closes: bool,
-    /// The request that is being served is a HEAD.
-    wants_head_only: bool,
     /// How many requests it has brought.
     pub(crate) requests: u32,
     farewell: Farewell,
@@ -72,6 +65,8 @@ enum Farewell {
 }
 
 pub(crate) enum State {
+    /// Before the PROXY header with which every connection begins, where that is set.
+    Preface,
     /// Between requests, or before the first.
     Idle,
     /// A part of a head is here.
@@ -128,23 +123,30 @@ enum Fill {
 }
 
 impl Connection {
-    /// A connection that has just been accepted, at `now`.
-    pub(crate) fn new(socket: Socket, listener: usize, peer: Peer, mut deadline: Deadline, now: Millis) -> Self {
-        deadline.at = now + HEAD_TIME;
+    /// A connection that has just been accepted.
+    pub(crate) fn new(
+        socket: Socket,
+        listener: usize,
+        peer: Peer,
+        standing: Standing,
+        mut deadline: Deadline,
+        tools: &Tools,
+    ) -> Self {
+        deadline.at = tools.clock.now + tools.times.head;
         Self {
             socket,
             listener,
             peer,
+            standing,
             input: Buffer::default(),
             out: Outgoing::default(),
             deadline,
             listed: false,
-            state: State::Idle,
+            state: if tools.proxies.preface.is_some() { State::Preface } else { State::Idle },
             readable: false,
             hung_up: false,
             ended: false,
             client_closes: false,
-            wants_head_only: false,
             requests: 0,
             farewell: Farewell::Due,
         }
@@ -155,6 +157,12 @@ impl Connection {
     pub(crate) fn note_readable(&mut self, hung_up: bool) {
         self.readable = true;
         self.hung_up |= hung_up;
+    }
+
+    /// Whether it waits for a request.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
     }
 
     /// Goes on as far as possible. `key` is the reactor's name for it.
@@ -173,6 +181,7 @@ impl Connection {
         let mut head_is_here = false;
         loop {
             let step = match std::mem::replace(&mut self.state, State::Idle) {
+                State::Preface => self.read_preface(py, tools),
                 State::Idle => self.await_request(tools, &mut head_is_here),
                 State::Head => self.read_head(tools, &mut head_is_here),
                 State::Body { head_size, arriving } => self.read_body(head_size, arriving, tools),
@@ -190,7 +199,7 @@ impl Connection {
                 }
                 State::Replying(exchange) => self.go_on_replying(py, exchange, key, tools),
                 State::Flushing(then) => self.flush(then, tools),
-                State::Lingering => self.linger(),
+                State::Lingering => self.linger(tools),
             };
             match step {
                 Step::Go(state) => self.state = state,
@@ -210,16 +219,16 @@ impl Connection {
         }
         self.readable = true;
         let verdict = self.advance(py, key, tools);
-        if matches!(verdict, Verdict::Again | Verdict::Close) || self.deadline.at > tools.clock.now {
+        let now = tools.clock.now;
+        if verdict == Verdict::Close || self.deadline.at > now {
             return verdict;
         }
         let step = match std::mem::replace(&mut self.state, State::Idle) {
-            State::Head | State::Body { .. } => {
-                log::debug!("refused a request: it did not arrive in time (408)");
-                self.answer(408, "The request did not arrive in time.", tools)
-            }
+            State::Preface if self.input.is_empty() => Step::Close,
+            State::Preface | State::Head => self.refuse(&Reason::HeadTimeout.into(), tools),
+            State::Body { arriving, .. } => self.refuse(&arriving.pace.offence(now, &tools.times).into(), tools),
             State::Replying(exchange) => {
-                log::info!("a client took nothing of its reply for {} s and was cut off", WRITE_TIME / 1000);
+                log::info!("a client took nothing of its reply for {} ms and was cut off", tools.times.send);
                 self.abandon(py, exchange, key, tools);
                 Step::Close
             }
@@ -250,7 +259,7 @@ impl Connection {
     /// The worker is about to end: a connection that has not sent a request gets no more than a moment, for one that may
     /// be on its way.
     pub(crate) fn hurry(&mut self, now: Millis) {
-        if matches!(self.state, State::Idle | State::Head) {
+        if matches!(self.state, State::Preface | State::Idle | State::Head) {
             self.deadline.at = self.deadline.at.min(now + LAST_CALL);
         }
     }
@@ -264,75 +273,116 @@ impl Connection {
             }
             State::Head | State::Body { .. } | State::Queued { .. } => true,
             State::Flushing(_) => !self.out.is_empty(),
-            State::Idle | State::Lingering => false,
+            State::Preface | State::Idle | State::Lingering => false,
+        }
+    }
+
+    /// The PROXY header tells the client's address (the protocol's text, section 2: nothing is served before it is here).
+    fn read_preface(&mut self, py: Python<'_>, tools: &mut Tools) -> Step {
+        match self.fill(tools.most_pipelined) {
+            Fill::Filled => {}
+            Fill::Blocked => return Step::Rest(State::Preface, Verdict::Wait),
+            Fill::Ended => return Step::Close,
+        }
+        if !self.standing.sends_preface {
+            return self.refuse(&Reason::ProxyForbidden.into(), tools);
+        }
+        let Some(mode) = tools.proxies.preface else { return Step::Go(State::Idle) };
+        match parse_preface(self.input.bytes(), mode) {
+            Ok(Progress::Ready(preface)) => {
+                self.input.used(preface.size);
+                match self.peer.note_preface(py, &preface) {
+                    Ok(()) => Step::Go(State::Idle),
+                    Err(error) => {
+                        log::error!("can't describe a connection to Python: {error}");
+                        Step::Close
+                    }
+                }
+            }
+            Ok(Progress::NeedMore) => Step::Go(State::Preface),
+            Err(reject) => self.refuse(&reject, tools),
         }
     }
 
     fn await_request(&mut self, tools: &mut Tools, head_is_here: &mut bool) -> Step {
         if self.input.is_empty() {
-            match self.fill() {
+            match self.fill(tools.most_pipelined) {
                 Fill::Filled => {}
                 Fill::Blocked => return Step::Rest(State::Idle, Verdict::Wait),
                 Fill::Ended => return Step::Close,
             }
         }
-        match parse_head(self.input.bytes(), &tools.limits, &mut tools.head) {
+        self.take_up_head(true, tools, head_is_here)
+    }
+
+    fn read_head(&mut self, tools: &mut Tools, head_is_here: &mut bool) -> Step {
+        match self.fill(tools.most_pipelined) {
+            Fill::Filled => self.take_up_head(false, tools, head_is_here),
+            Fill::Blocked => Step::Rest(State::Head, Verdict::Wait),
+            Fill::Ended => Step::Close,
+        }
+    }
+
+    /// Looks at what there is of a head, of which the first byte has just come or an earlier time.
+    #[inline]
+    fn take_up_head(&mut self, is_new: bool, tools: &mut Tools, head_is_here: &mut bool) -> Step {
+        match self.parse(tools) {
             Ok(Progress::Ready(())) => {
                 *head_is_here = true;
                 self.take_head(tools)
             }
             Ok(Progress::NeedMore) => {
-                self.deadline.at = tools.clock.now + HEAD_TIME;
+                if is_new {
+                    self.deadline.at = tools.clock.now + tools.times.head;
+                }
                 Step::Go(State::Head)
             }
             Err(reject) => self.refuse(&reject, tools),
         }
     }
 
-    fn read_head(&mut self, tools: &mut Tools, head_is_here: &mut bool) -> Step {
-        match self.fill() {
-            Fill::Filled => {}
-            Fill::Blocked => return Step::Rest(State::Head, Verdict::Wait),
-            Fill::Ended => return Step::Close,
+    /// Parses the head in front of the buffer into `tools.head`.
+    #[inline]
+    fn parse(&self, tools: &mut Tools) -> Result<Progress<()>, Reject> {
+        let (bytes, names) = (self.input.bytes(), tools.proxies.names(self.standing));
+        let progress = parse_head(bytes, &tools.limits, names, &mut tools.head)?;
+        if progress == Progress::Ready(()) {
+            tools.proxies.mount(&mut tools.head, bytes)?;
         }
-        match parse_head(self.input.bytes(), &tools.limits, &mut tools.head) {
-            Ok(Progress::Ready(())) => {
-                *head_is_here = true;
-                self.take_head(tools)
-            }
-            Ok(Progress::NeedMore) => Step::Go(State::Head),
-            Err(reject) => self.refuse(&reject, tools),
-        }
+        Ok(progress)
     }
 
     /// The head is complete: what follows it?
     fn take_head(&mut self, tools: &mut Tools) -> Step {
         let head = &tools.head;
         self.client_closes = !head.keep_alive;
-        self.wants_head_only = head.is_head_method;
         let behind = self.input.len() - head.size;
         let arriving = match head.body {
             Body::None | Body::Length(0) => return self.queue(Complete::NoBody, tools),
             Body::Length(length) if length <= behind as u64 => {
                 return self.queue(Complete::InPlace(usize::try_from(length).unwrap_or(behind)), tools);
             }
-            Body::Length(length) => Arriving::of_length(length),
-            Body::Chunked => Arriving::chunked(tools.limits.body),
+            Body::Length(length) => Arriving::of_length(length, tools.clock.now),
+            Body::Chunked => Arriving::chunked(tools.limits.body, tools.clock.now),
         };
+        // Before the body is asked for, rather than when all of it is here.
+        if let Err(reject) = tools.proxies.origin(self.standing, head, self.input.bytes()) {
+            return self.refuse(&reject, tools);
+        }
         if head.expect_continue && head.version == Version::Http11 && behind == 0 {
             self.out.memory.end().extend_from_slice(reply::CONTINUE);
             if self.out.flush(&mut self.socket).is_err() {
                 return Step::Close;
             }
         }
-        self.deadline.at = tools.clock.now + BODY_TIME;
-        Step::Go(State::Body { head_size: head.size, arriving: Box::new(arriving) })
+        self.deadline.at = arriving.pace.deadline(&tools.times);
+        Step::Go(State::Body { head_size: tools.head.size, arriving: Box::new(arriving) })
     }
 
     /// The request is complete.
     #[inline]
     fn queue(&self, complete: Complete, tools: &Tools) -> Step {
-        Step::Go(State::Queued { complete, until: tools.clock.now.saturating_add(tools.patience) })
+        Step::Go(State::Queued { complete, until: tools.clock.now.saturating_add(tools.times.queue) })
     }
 
     fn read_body(&mut self, head_size: usize, mut arriving: Box<Arriving>, tools: &mut Tools) -> Step {
@@ -347,12 +397,20 @@ impl Connection {
                 }
                 Err(Refused::Client(reject)) => return self.refuse(&reject, tools),
                 Err(Refused::Disk(error)) => {
-                    log::error!("can't keep a request's body in a temporary file: {error} (see tmp_upload_dir)");
+                    if tools.disk_complaints.is_time(tools.clock.now) {
+                        log::error!("can't keep a request's body in a temporary file: {error} (see tmp_upload_dir)");
+                    }
                     return self.answer(507, "The server has no room for the request's body.", tools);
                 }
             }
-            match self.fill() {
-                Fill::Filled => self.deadline.at = tools.clock.now + BODY_TIME,
+            // What comes behind the body is the next request's.
+            let rest = arriving.missing().map_or(0, |missing| usize::try_from(missing).unwrap_or(usize::MAX));
+            let before = self.input.len();
+            match self.fill(rest.saturating_add(tools.most_pipelined)) {
+                Fill::Filled => {
+                    arriving.pace.note(self.input.len() - before, tools.clock.now);
+                    self.deadline.at = arriving.pace.deadline(&tools.times);
+                }
                 Fill::Blocked => return Step::Rest(State::Body { head_size, arriving }, Verdict::Wait),
                 Fill::Ended => return Step::Close,
             }
@@ -362,7 +420,7 @@ impl Connection {
 
     /// Other connections' heads have been looked at since this one's.
     fn parse_again(&mut self, tools: &mut Tools) -> bool {
-        matches!(parse_head(self.input.bytes(), &tools.limits, &mut tools.head), Ok(Progress::Ready(())))
+        matches!(self.parse(tools), Ok(Progress::Ready(())))
     }
 
     /// What a turn in the application has come to.
@@ -380,7 +438,7 @@ impl Connection {
                 if self.requests == 2 {
                     tools.habit.note_reuse();
                 }
-                self.deadline.at = tools.clock.now + WRITE_TIME;
+                self.deadline.at = tools.clock.now + tools.times.send;
                 Step::Go(State::Flushing(match ending {
                     Ending::KeepAlive => Then::NextRequest,
                     Ending::Close => Then::End,
@@ -399,7 +457,7 @@ impl Connection {
         }
         if !self.out.has_room(tools.upload_folder.as_deref()) {
             if self.out.waiting() < before || self.deadline.at == NEVER {
-                self.deadline.at = tools.clock.now + WRITE_TIME;
+                self.deadline.at = tools.clock.now + tools.times.send;
             }
             return Step::Rest(State::Replying(exchange), Verdict::Wait);
         }
@@ -431,7 +489,7 @@ impl Connection {
         }
         if !self.out.is_empty() {
             if self.out.waiting() < before {
-                self.deadline.at = tools.clock.now + WRITE_TIME;
+                self.deadline.at = tools.clock.now + tools.times.send;
             }
             // A slow client's reply need not stay in memory; where the disk won't take it, it has to.
             let _ = self.out.has_room(tools.upload_folder.as_deref());
@@ -439,9 +497,8 @@ impl Connection {
         }
         match then {
             Then::NextRequest => {
-                let idle = if tools.retiring { LAST_CALL.min(tools.keep_alive) } else { tools.keep_alive };
+                let idle = if tools.retiring { LAST_CALL.min(tools.times.keep_alive) } else { tools.times.keep_alive };
                 self.deadline.at = tools.clock.now + idle;
-                self.wants_head_only = false;
                 match (self.input.is_empty(), self.readable) {
                     (false, _) => Step::Rest(State::Idle, Verdict::Again),
                     (true, true) => Step::Go(State::Idle),
@@ -453,7 +510,7 @@ impl Connection {
             Then::End => match self.socket.finish() {
                 Ok(()) => {
                     self.farewell = Farewell::Needless;
-                    self.deadline.at = tools.clock.now + LINGER_TIME;
+                    self.deadline.at = tools.clock.now + tools.times.linger;
                     Step::Go(State::Lingering)
                 }
                 Err(_) => Step::Close,
@@ -467,10 +524,10 @@ impl Connection {
         }
     }
 
-    fn linger(&mut self) -> Step {
+    fn linger(&mut self, tools: &Tools) -> Step {
         for _ in 0..READS_AT_ONCE {
             self.input.used(self.input.len());
-            match self.fill() {
+            match self.fill(tools.most_pipelined) {
                 Fill::Filled => {}
                 Fill::Blocked => return Step::Rest(State::Lingering, Verdict::Wait),
                 Fill::Ended => return Step::Close,
@@ -480,20 +537,24 @@ impl Connection {
         Step::Rest(State::Lingering, Verdict::Again)
     }
 
-    fn refuse(&mut self, reject: &Reject, tools: &mut Tools) -> Step {
-        log::debug!("refused a request: {} ({})", reject.reason.explain(), reject.reason.name());
+    pub(crate) fn refuse(&mut self, reject: &Reject, tools: &mut Tools) -> Step {
+        tools.refusals.note(reject, tools.clock.now);
+        log::debug!("refused a request {}: {reject}", self.socket);
         self.answer(reject.status, reject.reason.explain(), tools)
     }
 
     /// Answers in the application's place, and ends the connection: what else it holds can't be told apart any more.
-    pub(crate) fn answer(&mut self, status: u16, explanation: &str, tools: &mut Tools) -> Step {
-        reply::error_page(status, explanation, self.wants_head_only, &tools.clock.date, self.out.memory.end());
+    pub(crate) fn answer(&mut self, status: u16, explain: &str, tools: &mut Tools) -> Step {
+        let wanted = glimpse(self.input.bytes());
+        let page = reply::ErrorPage { status, explain, head_only: wanted.is_head_method, json: wanted.prefers_json };
+        reply::error_page(&page, &tools.clock.server, self.out.memory.end());
         self.client_closes = false;
-        self.deadline.at = tools.clock.now + WRITE_TIME;
+        self.deadline.at = tools.clock.now + tools.times.send;
         Step::Go(State::Flushing(Then::End))
     }
 
-    fn fill(&mut self) -> Fill {
+    /// Reads once, at most `most` bytes.
+    fn fill(&mut self, most: usize) -> Fill {
         loop {
             if self.ended {
                 return Fill::Ended;
@@ -501,7 +562,7 @@ impl Connection {
             if !self.readable {
                 return Fill::Blocked;
             }
-            match self.input.read_from(&mut self.socket) {
+            match self.input.read_from(&mut self.socket, most) {
                 Ok((0, _)) => self.ended = true,
                 Ok((_, emptied)) => {
                     // An edge-triggered poll tells when more comes; after a hang-up it has told all it will.

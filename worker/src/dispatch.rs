@@ -28,6 +28,10 @@ impl Connection {
     pub(crate) fn call(&mut self, py: Python<'_>, mut complete: Complete, key: usize, tools: &mut Tools) -> Step {
         tools.board.busy(Duration::from_millis(tools.clock.now));
         let size = tools.head.size;
+        let origin = match tools.proxies.origin(self.standing, &tools.head, self.input.bytes()) {
+            Ok(origin) => origin,
+            Err(reject) => return self.refuse(&reject, tools),
+        };
         let mut used = size;
         let body = match &mut complete {
             Complete::NoBody => RequestBody::Empty,
@@ -48,12 +52,14 @@ impl Connection {
             buffer: self.input.bytes(),
             server: &tools.servers[self.listener],
             peer: &self.peer,
+            origin,
             body,
         };
-        let stays = tools.keep_alive > 0 && !tools.retiring;
-        let mut sink = ReplySink::new(&mut self.socket, &mut self.out.disk, tools.upload_folder.as_deref());
+        let stays = tools.times.keep_alive > 0 && !tools.retiring && self.requests + 1 < tools.most_requests;
+        let mut sink =
+            ReplySink::new(&mut self.socket, &mut self.out.disk, tools.upload_folder.as_deref(), tools.times.send);
         let mut wire = Wire { out: &mut self.out.memory, sink: &mut sink };
-        let turn = tools.caller.call(py, request, stays, tools.clock.date, &mut wire);
+        let turn = tools.caller.call(py, request, stays, tools.clock.server, &mut wire);
         // However long it took: deadlines count from now.
         tools.clock.glance();
         self.input.used(used);
@@ -63,7 +69,8 @@ impl Connection {
     /// Asks the application for more of its reply.
     pub(crate) fn resume(&mut self, py: Python<'_>, exchange: Exchange, tools: &mut Tools) -> Turn {
         tools.board.busy(Duration::from_millis(tools.clock.now));
-        let mut sink = ReplySink::new(&mut self.socket, &mut self.out.disk, tools.upload_folder.as_deref());
+        let mut sink =
+            ReplySink::new(&mut self.socket, &mut self.out.disk, tools.upload_folder.as_deref(), tools.times.send);
         let turn = tools.caller.resume(py, exchange, &mut Wire { out: &mut self.out.memory, sink: &mut sink });
         tools.clock.glance();
         turn

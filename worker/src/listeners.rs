@@ -20,6 +20,7 @@ use tapster_sys::epoll;
 
 use crate::deadlines::Millis;
 use crate::socket::Socket;
+use crate::tools::Seldom;
 
 /// How long nothing is accepted after the process ran out of descriptors or memory, in milliseconds.
 const PAUSE: Millis = 200;
@@ -34,8 +35,6 @@ pub(crate) type Address = Option<(IpAddr, u16)>;
 
 /// A sibling that has only so many connections fewer, and an eighth, is as good.
 const SLACK: usize = 2;
-/// Between two lines in the log that say so, in milliseconds.
-const SILENCE: Millis = 10_000;
 /// How long a worker leaves new connections to idle siblings that have fewer, in milliseconds.
 const COURTESY: Millis = 1;
 
@@ -47,8 +46,7 @@ pub(crate) struct Listeners {
     siblings: Vec<Slot>,
     /// When accepting is worth trying again, after it has failed.
     resume_at: Millis,
-    /// Until when a further failure is not worth a line in the log.
-    silent_until: Millis,
+    complaints: Seldom,
     /// Until when siblings go first.
     yields_until: Millis,
 }
@@ -62,7 +60,7 @@ impl Listeners {
     /// Takes over the descriptors that came from the arbiter.
     pub(crate) fn new(fds: Vec<OwnedFd>, siblings: Vec<Slot>) -> io::Result<Self> {
         let all = fds.into_iter().map(Listener::of).collect::<io::Result<_>>()?;
-        Ok(Self { all, armed: false, siblings, resume_at: 0, silent_until: 0, yields_until: 0 })
+        Ok(Self { all, armed: false, siblings, resume_at: 0, complaints: Seldom::default(), yields_until: 0 })
     }
 
     /// How many connections may be accepted at one wake: one where the next may wake a sibling.
@@ -135,9 +133,8 @@ impl Listeners {
                     Some(Errno::EINVAL) => return None,
                     Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
                         // The connection stays in the queue, for a sibling or for later.
-                        if now >= self.silent_until {
+                        if self.complaints.is_time(now) {
                             log::error!("can't accept connections: {error}; trying again every {PAUSE} ms");
-                            self.silent_until = now + SILENCE;
                         }
                         self.resume_at = now + PAUSE;
                         return None;

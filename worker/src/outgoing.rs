@@ -15,7 +15,7 @@ use nix::sys::sendfile::sendfile64;
 use tapster_python::{HIGH_WATER, Sink};
 use tapster_wire::Outbox;
 
-use crate::connection::WRITE_TIME;
+use crate::deadlines::Millis;
 use crate::socket::Socket;
 use crate::temporary;
 
@@ -178,12 +178,14 @@ pub(crate) struct ReplySink<'a> {
     socket: &'a mut Socket,
     disk: &'a mut Disk,
     folder: Option<&'a Path>,
+    patience: Millis,
 }
 
 impl<'a> ReplySink<'a> {
-    /// The connection's parts, which the application's reply has to itself while it runs.
-    pub(crate) fn new(socket: &'a mut Socket, disk: &'a mut Disk, folder: Option<&'a Path>) -> Self {
-        Self { socket, disk, folder }
+    /// The connection's parts, which the application's reply has to itself while it runs; a client may take nothing for
+    /// `patience`.
+    pub(crate) fn new(socket: &'a mut Socket, disk: &'a mut Disk, folder: Option<&'a Path>, patience: Millis) -> Self {
+        Self { socket, disk, folder, patience }
     }
 }
 
@@ -210,7 +212,7 @@ impl Sink for ReplySink<'_> {
 
     fn make_room(&mut self, out: &mut Outbox) -> io::Result<()> {
         while !make_room(out, self.disk, self.folder) {
-            self.socket.wait_until_writable(Duration::from_millis(WRITE_TIME))?;
+            self.socket.wait_until_writable(Duration::from_millis(self.patience))?;
             let mut outgoing = Outgoing { memory: std::mem::take(out), disk: std::mem::take(self.disk) };
             let flushed = outgoing.flush(self.socket);
             (*out, *self.disk) = (outgoing.memory, outgoing.disk);

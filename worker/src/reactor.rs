@@ -15,9 +15,10 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::signal::Signal;
 use slab::Slab;
+use tapster_config::Settings;
 use tapster_ipc::channel::ChildChannel;
 use tapster_ipc::{ExitCode, Order, ReceiveError, Report, Scoreboard, Slot};
-use tapster_python::{Application, Caller, ErrorStream, LoadError, Peer, Python, Server};
+use tapster_python::{Application, Caller, ErrorStream, HopByHop, LoadError, Peer, Python, Server};
 use tapster_sys::lifeline::Deadman;
 use tapster_wire::{Head, Limits, Outbox};
 
@@ -26,9 +27,11 @@ use crate::connection::{Connection, Verdict};
 use crate::deadlines::{Deadlines, Millis, NEVER};
 use crate::life::{Context, failed, log_file};
 use crate::listeners::{Address, Listeners};
+use crate::proxies::Proxies;
+use crate::refusals::Refusals;
 use crate::signals::StopSignals;
 use crate::socket::Socket;
-use crate::tools::{Clock, Habit, Tools, TurnToRun, millis};
+use crate::tools::{Clock, Habit, Seldom, Times, Tools, TurnToRun, millis};
 use crate::worker::FINALISATION;
 
 const CHANNEL: usize = 0;
@@ -55,6 +58,10 @@ pub(crate) struct Reactor {
     deadman: Deadman,
     graceful: Duration,
     life: Life,
+    /// More connections than this are not held.
+    most_connections: usize,
+    /// How many of them are idle.
+    idle: usize,
 }
 
 /// A connection in a list. It stands in one list at most, once.
@@ -85,20 +92,30 @@ impl Reactor {
         let listeners = Listeners::new(listeners, siblings(&scoreboard, slot, settings.workers)).map_err(system)?;
         let multiprocess = settings.workers > 1;
         let errors = ErrorStream::new(py, log_file(&settings)).map_err(python)?;
-        let servers = listeners.addresses().into_iter().map(|address| Server::new(py, address, multiprocess, &errors));
+        let proxies = Proxies::new(&settings, &std::env::var("SCRIPT_NAME").unwrap_or_default());
+        let server = |address| Server::new(py, address, multiprocess, &errors, &proxies.mount);
+        let servers = listeners.addresses().into_iter().map(server);
+        let hop_by_hop = match settings.hop_by_hop_headers {
+            tapster_config::HopByHop::Refuse => HopByHop::Refuse,
+            tapster_config::HopByHop::Drop => HopByHop::Drop,
+        };
         let tools = Tools {
-            caller: Caller::new(py, app).map_err(python)?,
+            caller: Caller::new(py, app, hop_by_hop).map_err(python)?,
             servers: servers.collect::<Result<_, _>>().map_err(python)?,
             head: Head::default(),
             limits: limits(&settings),
+            times: Times::new(&settings),
+            proxies,
+            refusals: Refusals::new(),
+            disk_complaints: Seldom::default(),
             spare: Buffer::spare(),
             spare_out: Outbox::default(),
-            clock: Clock::new(),
+            clock: Clock::new(settings.server_header),
             turn: TurnToRun::Free,
             board: scoreboard.slot(slot).ok_or_else(|| failed("no such slot on the scoreboard", &slot))?,
             upload_folder: settings.tmp_upload_dir,
-            patience: if settings.timeout.is_zero() { NEVER } else { millis(settings.timeout) },
-            keep_alive: millis(settings.keep_alive),
+            most_pipelined: settings.limit_pipelined,
+            most_requests: if settings.keep_alive_requests == 0 { u32::MAX } else { settings.keep_alive_requests },
             retiring: false,
             habit: Habit::default(),
         };
@@ -116,6 +133,8 @@ impl Reactor {
             deadman: Deadman::new().map_err(system)?,
             graceful: settings.graceful_timeout,
             life: Life::Serving,
+            most_connections: settings.worker_connections as usize,
+            idle: 0,
         })
     }
 
@@ -154,6 +173,7 @@ impl Reactor {
             cut_off += u32::from(connection.drop_everything(py, key, &mut self.tools));
             connection.say_goodbye();
         }
+        self.tools.refusals.sum_up();
         if cut_off > 0 {
             log::warn!("requests that were cut off by the worker's end: {cut_off}");
         }
@@ -171,8 +191,10 @@ impl Reactor {
     /// One round: everything that can be done now, once.
     fn turn(&mut self, py: Python<'_>) -> io::Result<()> {
         let now = self.tools.clock.now;
-        let accepting =
-            self.life == Life::Serving && self.tools.turn == TurnToRun::Free && self.listeners.can_accept(now);
+        let accepting = self.life == Life::Serving
+            && self.tools.turn == TurnToRun::Free
+            && self.has_room()
+            && self.listeners.can_accept(now);
         self.listeners.arm(&self.poll, LISTENERS, accepting && self.listeners.opens_at(now).is_none())?;
         self.tools.board.set_accepting(accepting);
         self.wait(py)?;
@@ -195,6 +217,9 @@ impl Reactor {
             self.take_up(py, listed);
         }
         self.mind_deadlines(py);
+        if self.tools.refusals.due <= self.tools.clock.now {
+            self.tools.refusals.sum_up();
+        }
         Ok(())
     }
 
@@ -239,6 +264,7 @@ impl Reactor {
         {
             until = until.min(opens);
         }
+        until = until.min(self.tools.refusals.due);
         // A millisecond more, since the clock's are cut off: waking early would only mean to wait again.
         (until != NEVER).then(|| Duration::from_millis(until.saturating_sub(now) + 1))
     }
@@ -277,13 +303,16 @@ impl Reactor {
     #[inline]
     fn advance(&mut self, py: Python<'_>, key: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        let was_idle = connection.is_idle();
         let verdict = connection.advance(py, key, &mut self.tools);
-        self.follow(py, key, verdict);
+        self.follow(py, key, was_idle, verdict);
     }
 
+    /// Does what a connection's step has come to, before which it was idle or not.
     #[inline]
-    fn follow(&mut self, py: Python<'_>, key: usize, verdict: Verdict) {
+    fn follow(&mut self, py: Python<'_>, key: usize, was_idle: bool, verdict: Verdict) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        self.idle = self.idle + usize::from(connection.is_idle()) - usize::from(was_idle);
         match verdict {
             Verdict::Wait => self.deadlines.watch(key, &mut connection.deadline),
             Verdict::Again | Verdict::AwaitTurn => {
@@ -300,6 +329,7 @@ impl Reactor {
 
     fn drop_connection(&mut self, py: Python<'_>, key: usize) {
         if let Some(mut connection) = self.connections.try_remove(key) {
+            self.idle -= usize::from(connection.is_idle());
             connection.drop_everything(py, key, &mut self.tools);
             connection.say_goodbye();
             self.tools.board.set_connections(self.connections.len());
@@ -312,7 +342,14 @@ impl Reactor {
     fn accept(&mut self, py: Python<'_>, listener: usize, most: usize) {
         let now = self.tools.clock.now;
         for _ in 0..most {
+            // A worker that retires takes what nobody else would, however many that are.
+            if self.life == Life::Serving && !self.has_room() {
+                return;
+            }
             let Some((socket, address)) = self.listeners.accept(listener, now) else { return };
+            if self.connections.len() >= self.most_connections {
+                self.drop_longest_idle(py);
+            }
             self.add_connection(py, socket, listener, address);
             let count = self.connections.len();
             self.tools.board.set_connections(count);
@@ -324,15 +361,32 @@ impl Reactor {
         }
     }
 
+    /// Whether one connection more can be held, be it in an idle one's place.
+    fn has_room(&self) -> bool {
+        self.connections.len() < self.most_connections || self.idle > 0
+    }
+
+    /// Closes the connection that would be closed for idleness first.
+    #[cold]
+    fn drop_longest_idle(&mut self, py: Python<'_>) {
+        let idle = self.connections.iter().filter(|(_, connection)| connection.is_idle() && !connection.listed);
+        if let Some(key) = idle.min_by_key(|(_, connection)| connection.deadline.at).map(|(key, _)| key) {
+            self.drop_connection(py, key);
+        }
+    }
+
     fn add_connection(&mut self, py: Python<'_>, mut socket: Socket, listener: usize, address: Address) {
         let entry = self.connections.vacant_entry();
-        let (key, now) = (entry.key(), self.tools.clock.now);
+        let key = entry.key();
         let interests = Interest::READABLE | Interest::WRITABLE;
         match (self.poll.registry().register(&mut socket, Token(key + CONNECTIONS), interests), Peer::new(py, address))
         {
             (Ok(()), Ok(peer)) => {
                 let deadline = self.deadlines.issue();
-                let connection = entry.insert(Connection::new(socket, listener, peer, deadline, now));
+                let standing = self.tools.proxies.standing(address.map(|(ip, _)| ip));
+                let connection = Connection::new(socket, listener, peer, standing, deadline, &self.tools);
+                self.idle += usize::from(connection.is_idle());
+                let connection = entry.insert(connection);
                 self.deadlines.watch(key, &mut connection.deadline);
             }
             (Err(error), _) => log::error!("can't poll a connection: {error}"),
@@ -346,13 +400,13 @@ impl Reactor {
             self.deadlines.due(now, |key| self.connections.get_mut(key).map(|found| &mut found.deadline))
         {
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            let mut verdict = Verdict::Wait;
+            let (was_idle, mut verdict) = (connection.is_idle(), Verdict::Wait);
             if connection.deadline.at <= now {
                 verdict = connection.late(py, key, &mut self.tools);
                 // Whatever list it stood in, it waits for its socket now.
                 connection.listed &= verdict != Verdict::Wait;
             }
-            self.follow(py, key, verdict);
+            self.follow(py, key, was_idle, verdict);
         }
     }
 
@@ -432,14 +486,12 @@ fn siblings(scoreboard: &Scoreboard, own: u32, workers: u32) -> Vec<Slot> {
     (0..seats).filter(|&seat| seat != own).map_while(|seat| scoreboard.slot(seat)).collect()
 }
 
-fn limits(settings: &tapster_config::Settings) -> Limits {
-    let line_end = 2;
+fn limits(settings: &Settings) -> Limits {
     Limits {
         request_line: settings.limit_request_line,
         fields: settings.limit_request_fields,
         field_size: settings.limit_request_field_size,
-        head: settings.limit_request_line
-            + settings.limit_request_fields * (settings.limit_request_field_size + line_end),
+        head: settings.limit_request_head,
         body: settings.limit_request_body,
     }
 }

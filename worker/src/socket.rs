@@ -2,6 +2,7 @@
 //!
 //! It never waits, but in `wait_until_writable`, and keeps nothing. Used by `connection` and `outgoing`.
 
+use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -63,6 +64,19 @@ impl Socket {
         let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
         // A socket that refuses is closed plainly, which is the most that can be done.
         let _ = setsockopt(&self.as_fd(), sockopt::Linger, &at_once);
+    }
+}
+
+/// Where it comes from, for the log.
+impl fmt::Display for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(stream) => match stream.peer_addr() {
+                Ok(address) => write!(f, "from {address}"),
+                Err(_) => f.write_str("from a client that is gone"),
+            },
+            Self::Unix(_) => f.write_str("on a Unix socket"),
+        }
     }
 }
 

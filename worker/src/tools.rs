@@ -5,12 +5,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tapster_config::Settings;
 use tapster_ipc::Slot;
 use tapster_python::{Caller, Server};
+use tapster_wire::http1::reply::ServerFields;
 use tapster_wire::{DateCache, Head, Limits, Outbox};
 
 use crate::buffer::Buffer;
-use crate::deadlines::Millis;
+use crate::deadlines::{Millis, NEVER};
+use crate::proxies::Proxies;
+use crate::refusals::Refusals;
 
 /// The worker's one workbench.
 pub(crate) struct Tools {
@@ -20,6 +24,10 @@ pub(crate) struct Tools {
     /// The head of the request that is being looked at.
     pub(crate) head: Head,
     pub(crate) limits: Limits,
+    pub(crate) times: Times,
+    pub(crate) proxies: Proxies,
+    pub(crate) refusals: Refusals,
+    pub(crate) disk_complaints: Seldom,
     pub(crate) spare: Buffer,
     pub(crate) spare_out: Outbox,
     pub(crate) clock: Clock,
@@ -27,13 +35,68 @@ pub(crate) struct Tools {
     pub(crate) board: Slot,
     /// Where large bodies go; the system's folder for temporary files where none is set.
     pub(crate) upload_folder: Option<PathBuf>,
-    /// How long a request may wait for its turn, in milliseconds: the setting `timeout`.
-    pub(crate) patience: Millis,
-    /// How long an idle connection is kept, in milliseconds; 0 closes each after its reply.
-    pub(crate) keep_alive: Millis,
+    /// How many bytes are read at once, and so the most that a connection holds behind the request that is being served.
+    pub(crate) most_pipelined: usize,
+    /// How many requests a connection may bring.
+    pub(crate) most_requests: u32,
     /// No connection is kept for another request.
     pub(crate) retiring: bool,
     pub(crate) habit: Habit,
+}
+
+/// Keeps what happens again and again from filling the log.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seldom(Millis);
+
+impl Seldom {
+    /// Between two lines about one thing, in milliseconds.
+    const SILENCE: Millis = 10_000;
+
+    /// Whether a line is due again at `now`, and takes it to be written.
+    pub(crate) fn is_time(&mut self, now: Millis) -> bool {
+        let is_time = now >= self.0;
+        if is_time {
+            self.0 = now + Self::SILENCE;
+        }
+        is_time
+    }
+}
+
+/// How long things may take, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    /// A request's head, from its first byte; and from the connection's start to that byte.
+    pub(crate) head: Millis,
+    /// Silence within a body.
+    pub(crate) body: Millis,
+    /// A whole body.
+    pub(crate) body_total: Millis,
+    /// A body's bytes a second; 0 for any.
+    pub(crate) body_min_rate: u64,
+    /// A request's wait for its turn: the setting `timeout`.
+    pub(crate) queue: Millis,
+    /// A client that takes nothing of a reply.
+    pub(crate) send: Millis,
+    /// Our end of a connection being closed and the client's not.
+    pub(crate) linger: Millis,
+    /// An idle connection; 0 closes each after its reply.
+    pub(crate) keep_alive: Millis,
+}
+
+impl Times {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let or_never = |time: Duration| if time.is_zero() { NEVER } else { millis(time) };
+        Self {
+            head: millis(settings.client_header_timeout),
+            body: millis(settings.client_body_timeout),
+            body_total: or_never(settings.client_body_total_timeout),
+            body_min_rate: settings.client_body_min_rate,
+            queue: or_never(settings.timeout),
+            send: millis(settings.send_timeout),
+            linger: millis(settings.lingering_timeout),
+            keep_alive: millis(settings.keep_alive),
+        }
+    }
 }
 
 /// Whether clients use their connections again: a count of those that did not, which those that did bring down.
@@ -81,12 +144,14 @@ impl TurnToRun {
 pub(crate) struct Clock {
     pub(crate) now: Millis,
     dates: DateCache,
-    pub(crate) date: [u8; 29],
+    /// What replies say of the server, the date included.
+    pub(crate) server: ServerFields,
 }
 
 impl Clock {
-    pub(crate) fn new() -> Self {
-        let mut clock = Self { now: 0, dates: DateCache::new(), date: [b' '; 29] };
+    /// For a server that replies name or not.
+    pub(crate) fn new(named: bool) -> Self {
+        let mut clock = Self { now: 0, dates: DateCache::new(), server: ServerFields { named, date: [b' '; 29] } };
         clock.look();
         clock
     }
@@ -100,7 +165,7 @@ impl Clock {
     pub(crate) fn look(&mut self) {
         self.glance();
         let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.date = *self.dates.at(second);
+        self.server.date = *self.dates.at(second);
     }
 }
 

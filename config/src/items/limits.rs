@@ -1,4 +1,4 @@
-//! How large a request may be.
+//! How large a request may be, and how many a connection and a worker may hold.
 //!
 //! One macro of items; `items/mod.rs` says how it is read, `settings.rs` calls it.
 
@@ -19,10 +19,36 @@ macro_rules! limits {
             brief: "The longest header field (name and value), in bytes; above it 431 is answered.",
             value: "SIZE",
         }
+        limit_request_head: usize = 64 << 10; Size { min: 1 << 10, max: 16 << 20 };
+        {
+            brief: "The largest request head (request line and all header fields); above it 431 is answered.",
+            long: "It bounds the memory that an unfinished head can take, whatever the other limits allow. At least \
+                   4 bytes more than `limit_request_line`.",
+            value: "SIZE",
+        }
         limit_request_body: u64 = 1 << 30; Size { min: 0, max: i64::MAX.unsigned_abs() };
         {
             brief: "The largest request body; above it 413 is answered. 0 is no limit.",
             value: "SIZE",
+        }
+        limit_pipelined: usize = 64 << 10; Size { min: 4 << 10, max: 1 << 20 };
+        {
+            brief: "The most bytes of later requests that a connection may hold while one is served.",
+            long: "What a client sends beyond that waits in the system's socket buffer, and then with the client.",
+            value: "SIZE",
+        }
+        keep_alive_requests: u32 = 10_000; Whole { min: 0, max: 1_000_000_000 };
+        {
+            brief: "The most requests that a connection may bring; 0 is no limit.",
+            long: "The reply to the last of them says `Connection: close`.",
+            value: "NUMBER",
+        }
+        worker_connections: u32 = 1000; Whole { min: 1, max: 1_000_000 };
+        {
+            brief: "The most connections that a worker holds.",
+            long: "At the limit it closes the connection that has been idle longest to take a new one; if none is \
+                   idle, new ones wait in the socket's queue (`backlog`).",
+            value: "NUMBER",
         }
         tmp_upload_dir: Option<PathBuf> = None; OptionalPath { directory: true };
         {

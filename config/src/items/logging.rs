@@ -4,7 +4,7 @@
 
 macro_rules! logging {
     ($next:ident $($rest:tt)*) => { $next! { $($rest)* section "Logging" {
-        log_level: LogLevel = LogLevel::Info; Level;
+        log_level: LogLevel = LogLevel::Info; Choice { all: &LogLevel::ALL, name: LogLevel::name };
         {
             brief: "The least severe reports that are written: debug, info, warning, error or critical.",
             long: "`critical` is the same as `error`.",

@@ -21,6 +21,12 @@ mod workers;
 #[macro_use]
 mod limits;
 #[macro_use]
+mod deadlines;
+#[macro_use]
+mod proxy;
+#[macro_use]
+mod http;
+#[macro_use]
 mod logging;
 #[macro_use]
 mod process;

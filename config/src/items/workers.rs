@@ -22,7 +22,7 @@ macro_rules! workers {
             brief: "Import the application once, before the workers are forked, so that they share its memory.",
             long: "A reload still brings new code: it imports the application anew.",
         }
-        timeout: Duration = Duration::from_secs(30); Seconds { min: 0, max: DAY };
+        timeout: Duration = Duration::from_secs(30); Time { min: 0, max: DAY };
         {
             brief: "A worker whose request takes longer is killed and replaced; 0 is no limit.",
             long: "What counts is one call into the application: a reply that it yields block by block may take longer, if \
@@ -30,18 +30,18 @@ macro_rules! workers {
             short: Some('t'),
             value: "DURATION",
         }
-        boot_timeout: Duration = Duration::from_secs(120); Seconds { min: 0, max: DAY };
+        boot_timeout: Duration = Duration::from_secs(120); Time { min: 0, max: DAY };
         {
             brief: "A worker that is not ready by then (a hung import, say) is killed; 0 is no limit.",
             value: "DURATION",
         }
-        graceful_timeout: Duration = Duration::from_secs(30); Seconds { min: 0, max: DAY };
+        graceful_timeout: Duration = Duration::from_secs(30); Time { min: 0, max: DAY };
         {
             brief: "How long a retiring worker may take to finish its running requests.",
             long: "On stop and reload. What still runs then is cut off.",
             value: "DURATION",
         }
-        keep_alive: Duration = Duration::from_secs(2); Seconds { min: 0, max: HOUR };
+        keep_alive: Duration = Duration::from_secs(2); Time { min: 0, max: HOUR };
         {
             brief: "How long an idle connection is kept for its next request; 0 closes it after each.",
             long: "Behind a proxy that keeps connections to Tapster, set it longer than the proxy does.",

@@ -177,7 +177,7 @@ impl Kind for Variables {
 }
 
 /// A variable of the table whose value is a number, say: environments hold texts.
-fn not_a_text(key: &Node, value: &Node) -> Complaint {
+pub(super) fn not_a_text(key: &Node, value: &Node) -> Complaint {
     let Raw::Text(name) = &key.raw else { return Complaint::of(key, "holds a strange name") };
     let complaint = Complaint::of(value, format!("must hold texts, but {name} is {}", value.seen()));
     match &value.raw {
@@ -187,7 +187,7 @@ fn not_a_text(key: &Node, value: &Node) -> Complaint {
 }
 
 /// A part without `=`.
-fn not_a_pair(whole: &Node, part: &Node, text: &str) -> Complaint {
+pub(super) fn not_a_pair(whole: &Node, part: &Node, text: &str) -> Complaint {
     let complaint = Complaint::of(part, format!("must be NAME=VALUE, not {text:?}"));
     match &whole.raw {
         Raw::Text(all) if all.contains(',') => {
@@ -198,7 +198,7 @@ fn not_a_pair(whole: &Node, part: &Node, text: &str) -> Complaint {
 }
 
 /// The texts of a list, or of one text separated by commas, each with the node it came from.
-fn parts<'a>(kind: &dyn Described, node: &'a Node) -> Result<Vec<(Node, &'a str)>, Vec<Complaint>> {
+pub(super) fn parts<'a>(kind: &dyn Described, node: &'a Node) -> Result<Vec<(Node, &'a str)>, Vec<Complaint>> {
     match &node.raw {
         Raw::Text(text) if text.trim().is_empty() => Ok(Vec::new()),
         Raw::Text(text) => Ok(text.split(',').map(|part| (node.clone(), part.trim())).collect()),
@@ -218,4 +218,23 @@ fn parts<'a>(kind: &dyn Described, node: &'a Node) -> Result<Vec<(Node, &'a str)
         }
         _ => Err(vec![Complaint::unexpected(kind, node)]),
     }
+}
+
+/// All that is listed, or all complaints: those of the parts, and one for each value that stands there already.
+/// `text` writes a value.
+pub(super) fn listed<T: PartialEq>(
+    parts: impl Iterator<Item = Result<(Node, T), Complaint>>,
+    text: impl Fn(&T) -> String,
+) -> Result<Vec<T>, Vec<Complaint>> {
+    let (mut values, mut complaints) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Ok((node, value)) if values.contains(&value) => {
+                complaints.push(Complaint::of(&node, format!("names {} twice", text(&value))));
+            }
+            Ok((_, value)) => values.push(value),
+            Err(complaint) => complaints.push(complaint),
+        }
+    }
+    if complaints.is_empty() { Ok(values) } else { Err(complaints) }
 }

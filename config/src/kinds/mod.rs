@@ -3,7 +3,10 @@
 //! Kinds know nothing of where a value came from; their complaints are the rest of a sentence that begins with the
 //! setting's name. Used by the items, through the code that `define_settings!` writes.
 
+mod choices;
+mod headers;
 mod lists;
+mod networks;
 mod numbers;
 mod paths;
 mod texts;
@@ -13,13 +16,15 @@ use std::path::Path;
 
 use crate::node::Node;
 
+pub(crate) use choices::{Choice, Choices};
+pub(crate) use headers::{HeaderNames, SchemeHeaders, default_scheme_headers};
 pub(crate) use lists::{BindList, PathList, Variables};
+pub(crate) use networks::Networks;
 pub use numbers::MOST_WORKERS;
-pub(crate) use numbers::{DAY, HOUR, Seconds, Size, Whole, WorkerCount};
+pub(crate) use numbers::{DAY, HOUR, Size, Time, Whole, WorkerCount};
 pub use paths::LogTarget;
 pub(crate) use paths::{Chdir, Interpreter, LogTo, OptionalPath, absolute};
-pub use texts::LogLevel;
-pub(crate) use texts::{Level, Switch, Text};
+pub(crate) use texts::{Switch, Text};
 
 /// What a kind says of itself, whatever its type.
 pub(crate) trait Described: Sync {

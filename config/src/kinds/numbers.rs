@@ -9,9 +9,9 @@ use super::{Complaint, Described, Kind};
 use crate::node::{Node, Raw};
 use crate::value::{self, Misread};
 
-/// An hour, in seconds.
-pub(crate) const HOUR: u64 = 60 * 60;
-/// A day, in seconds.
+/// An hour, in milliseconds.
+pub(crate) const HOUR: u64 = 60 * 60 * 1000;
+/// A day, in milliseconds.
 pub(crate) const DAY: u64 = 24 * HOUR;
 
 /// A whole number within bounds.
@@ -74,28 +74,27 @@ impl Kind for WorkerCount {
     }
 }
 
-/// A duration, to the millisecond; the bounds are in seconds.
-pub(crate) struct Seconds {
+/// A duration, to the millisecond, as are its bounds.
+pub(crate) struct Time {
     pub(crate) min: u64,
     pub(crate) max: u64,
 }
 
-impl Described for Seconds {
+impl Described for Time {
     fn expected(&self) -> String {
-        let bound = |seconds: u64| match seconds {
+        let bound = |bound: u64| match bound {
             0 => "0".to_owned(),
-            _ if seconds.is_multiple_of(HOUR) => format!("{}h", seconds / HOUR),
-            _ => format!("{seconds}s"),
+            _ => value::duration_text(Duration::from_millis(bound)),
         };
         format!("a duration such as 30, \"30s\", \"500ms\" or \"2m\", from {} to {}", bound(self.min), bound(self.max))
     }
 }
 
-impl Kind for Seconds {
+impl Kind for Time {
     type Value = Duration;
 
     fn read(&self, node: &Node) -> Result<Duration, Vec<Complaint>> {
-        let bounds = Duration::from_secs(self.min)..=Duration::from_secs(self.max);
+        let bounds = Duration::from_millis(self.min)..=Duration::from_millis(self.max);
         match written(node).map(|text| value::duration(&text)) {
             Some(Ok(time)) if bounds.contains(&time) => Ok(time),
             Some(Err(Misread::TooFine)) => Err(vec![

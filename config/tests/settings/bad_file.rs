@@ -157,6 +157,11 @@ fn names_that_hands_remember_lead_to_ours() {
         ("Workers", "hint: here it is called `workers`"),
         ("worker", "hint: did you mean `workers`?"),
         ("pythnpath", "hint: did you mean `pythonpath`?"),
+        ("keepalive_requests", "hint: here it is called `keep_alive_requests`"),
+        ("trusted_proxies", "hint: here it is called `forwarded_allow_ips`"),
+        ("forwarded_allow_ip", "hint: did you mean `forwarded_allow_ips`?"),
+        ("worker_conections", "hint: did you mean `worker_connections`?"),
+        ("strip_header_spaces", "hint: not supported: requests are read strictly as RFC 9112 says"),
         ("worker_class", "hint: Tapster has one kind of worker: leave it out"),
         ("daemon", "hint: not supported: Tapster stays in the foreground; let systemd or a container start it"),
         ("reload", "hint: not supported: send HUP to load new code, from a file watcher if you like"),
@@ -171,7 +176,7 @@ fn names_that_hands_remember_lead_to_ours() {
 #[test]
 fn settings_under_a_heading_are_told_where_they_belong() {
     let complaint = World::new().file("[tapster]\nworkers = 2").complaint();
-    let expected = "  hint: settings stand at the top of the file, under no heading; the only table is [env]";
+    let expected = "  hint: settings stand at the top of the file, under no heading; the only tables are [env] and [secure_scheme_headers]";
     assert_eq!(complaint.lines().last(), Some(expected));
 }
 

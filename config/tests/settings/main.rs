@@ -8,6 +8,11 @@ mod world;
 mod precedence;
 mod round_trip;
 
+mod bounds;
+mod choices;
+mod headers;
+mod trusted_proxies;
+
 mod bad_command_line;
 mod bad_environment;
 mod bad_file;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::world::World;
-use tapster_config::{Bind, LogLevel, LogTarget, Settings};
+use tapster_config::{
+    AllowedIps, Bind, ForwardedHeader, HeaderMap, HopByHop, LogLevel, LogTarget, ProxyProtocol, Settings,
+};
 
 fn every_setting_changed() -> Settings {
     Settings {
@@ -29,8 +31,27 @@ fn every_setting_changed() -> Settings {
         limit_request_line: 65_536,
         limit_request_fields: 1000,
         limit_request_field_size: 64,
+        limit_request_head: 16 << 20,
         limit_request_body: i64::MAX as u64,
+        limit_pipelined: 5000,
+        keep_alive_requests: 0,
+        worker_connections: 1_000_000,
         tmp_upload_dir: Some("/no/such/directory".into()),
+        client_header_timeout: Duration::from_millis(100),
+        client_body_timeout: Duration::from_millis(1001),
+        client_body_min_rate: 0,
+        client_body_total_timeout: Duration::ZERO,
+        send_timeout: Duration::from_secs(86_400),
+        lingering_timeout: Duration::from_millis(500),
+        forwarded_allow_ips: AllowedIps::All,
+        secure_scheme_headers: vec![("X-Scheme".into(), "=${S}".into()), ("x-ssl".into(), "a, b".into())],
+        forwarder_headers: vec!["*".into(), "REMOTE_USER".into(), "X-A".into()],
+        trusted_proxy_headers: ForwardedHeader::ALL.into(),
+        proxy_protocol: ProxyProtocol::Auto,
+        proxy_allow_ips: AllowedIps::Networks(vec!["10.0.0.0/8".parse().unwrap(), "fd00::1/128".parse().unwrap()]),
+        header_map: HeaderMap::Dangerous,
+        server_header: false,
+        hop_by_hop_headers: HopByHop::Drop,
         log_level: LogLevel::Critical,
         error_logfile: LogTarget::File("/var/log/tapster".into()),
         pid: Some("/run/tapster.pid".into()),
@@ -39,7 +60,13 @@ fn every_setting_changed() -> Settings {
 
 #[test]
 fn settings_are_equal_after_being_written_and_read() {
-    for settings in [Settings::default(), every_setting_changed(), World::new().settings()] {
+    let nothing = Settings {
+        forwarded_allow_ips: AllowedIps::Networks(Vec::new()),
+        secure_scheme_headers: Vec::new(),
+        forwarder_headers: Vec::new(),
+        ..Settings::default()
+    };
+    for settings in [Settings::default(), every_setting_changed(), nothing, World::new().settings()] {
         let text = settings.to_toml();
         assert_eq!(Settings::from_toml(&text), Ok(settings), "{text}");
     }
@@ -47,7 +74,10 @@ fn settings_are_equal_after_being_written_and_read() {
 
 #[test]
 fn printed_settings_load_as_the_same_from_a_file() {
-    let world = World::new().args(&["-w", "3", "-b", "unix:s", "-e", "A=1", "--preload", "site:app"]);
+    let world = World::new()
+        .args(&["-w", "3", "-b", "unix:s", "-e", "A=1", "--preload", "site:app"])
+        .variable("FORWARDED_ALLOW_IPS", "10.0.0.0/8")
+        .variable("TAPSTER_SECURE_SCHEME_HEADERS", "X-S=${S}");
     let settings = world.settings();
     let world = world.file(&settings.to_file()).args(&[]);
     assert_eq!(world.settings(), settings);
@@ -83,12 +113,35 @@ keep_alive = \"2s\"
 limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
+limit_request_head = \"64KiB\"
 limit_request_body = \"1GiB\"
+limit_pipelined = \"64KiB\"
+keep_alive_requests = 10000
+worker_connections = 1000
+client_header_timeout = \"30s\"
+client_body_timeout = \"30s\"
+client_body_min_rate = 500
+client_body_total_timeout = \"6h\"
+send_timeout = \"60s\"
+lingering_timeout = \"2s\"
+forwarded_allow_ips = [\"127.0.0.1\", \"::1\"]
+forwarder_headers = [\"SCRIPT_NAME\", \"PATH_INFO\"]
+trusted_proxy_headers = []
+proxy_protocol = \"off\"
+proxy_allow_ips = [\"127.0.0.1\", \"::1\"]
+header_map = \"drop\"
+server_header = true
+hop_by_hop_headers = \"refuse\"
 log_level = \"info\"
 error_logfile = \"-\"
 
 [env]
 A = \"1\"
+
+[secure_scheme_headers]
+X-FORWARDED-PROTO = \"https\"
+X-FORWARDED-PROTOCOL = \"ssl\"
+X-FORWARDED-SSL = \"on\"
 "
     );
 }

@@ -9,8 +9,17 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use tapster_wire::http1::reply::{self, FieldKind, ReplyFacts};
 
-use crate::raise::{Raise, not_text, shown, type_error, value_error};
+use crate::raise::{Raise, assertion, not_text, shown, type_error, value_error};
 use crate::text::{encode_latin1, type_name};
+
+/// What becomes of the hop-by-hop headers that an application sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HopByHop {
+    /// `start_response` raises, as PEP 3333 would have it ("Other HTTP Features").
+    Refuse,
+    /// They are left out, with one warning for each name.
+    Drop,
+}
 
 /// A status and headers.
 #[derive(Default)]
@@ -24,7 +33,12 @@ pub(crate) struct Declaration {
 
 impl Declaration {
     /// Replaces what is declared by `status` and `headers`, in the memory that is here. After an error it is nothing whole.
-    pub(crate) fn read(&mut self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> Result<(), Raise> {
+    pub(crate) fn read(
+        &mut self,
+        status: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
+        hop_by_hop: HopByHop,
+    ) -> Result<(), Raise> {
         // SAFETY: attached and alive, by the bound, which outlives the text.
         let line = unsafe { encode_latin1(status.as_ptr()) }.map_err(|why| not_text("the status", status, &why))?;
         let code = reply::check_status(line.bytes())
@@ -40,10 +54,10 @@ impl Declaration {
         self.status_line.clear();
         self.status_line.extend_from_slice(line.bytes());
         self.fields.clear();
-        for_each_item(headers, |item| self.field(item))
+        for_each_item(headers, |item| self.field(item, hop_by_hop))
     }
 
-    fn field(&mut self, item: &Bound<'_, PyAny>) -> Result<(), Raise> {
+    fn field(&mut self, item: &Bound<'_, PyAny>, hop_by_hop: HopByHop) -> Result<(), Raise> {
         let not_pair =
             || type_error(format!("each response header must be a (name, value) tuple, not {}", type_name(item)));
         // SAFETY: attached, by the bound, which keeps the tuple alive as long as its items are used, and the tuple them.
@@ -64,6 +78,13 @@ impl Declaration {
             .map_err(|why| not_text(&format!("the response header {}", shown(&name)), &object(value), &why))?;
         let wrong = |error| value_error(format!("the response header {}: {error}", shown(&name)));
         match reply::append_field(&mut self.fields, name.bytes(), value.bytes()).map_err(wrong)? {
+            FieldKind::HopByHop | FieldKind::TransferEncoding if hop_by_hop == HopByHop::Refuse => {
+                Err(assertion(&format!(
+                    "the response header {} is hop-by-hop, so only the server may send it (PEP 3333, \"Other HTTP \
+                     Features\"); the setting hop_by_hop_headers = \"drop\" has such headers left out instead",
+                    shown(&name)
+                )))
+            }
             FieldKind::HopByHop | FieldKind::TransferEncoding => {
                 self.closes |= drop_hop_by_hop(name.bytes(), value.bytes());
                 Ok(())

@@ -11,6 +11,7 @@ use tapster_wire::{Body, Head, Span, Version, decode_path};
 use crate::exchange::Request;
 use crate::input::Inputs;
 use crate::names::{Names, Seen, is_framing, key_of};
+use crate::origin::{lay_over, server_name_and_port};
 use crate::text::{interned, latin1};
 
 /// The server's side of the connections of one listener, and the `environ` they all start from.
@@ -22,7 +23,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// For a listener at this address and port, or for a Unix socket. Siblings share `errors`, which is `wsgi.errors`.
+    /// For a listener at this address and port, or for a Unix socket. Siblings share `errors`, which is `wsgi.errors`, and
+    /// `script_name`, where the application is mounted unless a request says otherwise.
     ///
     /// # Errors
     /// Where Python's standard library is not what it should be.
@@ -31,6 +33,7 @@ impl Server {
         address: Option<(IpAddr, u16)>,
         multiprocess: bool,
         errors: &ErrorStream,
+        script_name: &str,
     ) -> PyResult<Self> {
         let base = PyDict::new(py);
         let file_wrapper = py.import("wsgiref.util")?.getattr("FileWrapper")?;
@@ -46,7 +49,7 @@ impl Server {
         let (name, port) = address.map_or_else(Default::default, |(ip, port)| (ip.to_string(), port.to_string()));
         base.set_item("SERVER_NAME", name)?;
         base.set_item("SERVER_PORT", port)?;
-        base.set_item("SCRIPT_NAME", "")?;
+        base.set_item("SCRIPT_NAME", script_name)?;
         // Set anew for each request. Standing here they make the dict large enough that setting them, and a browser's
         // headers after them, never resizes the copy.
         for key in REQUEST_KEYS {
@@ -91,28 +94,6 @@ const REQUEST_KEYS: [&str; 8] = [
     "wsgi.input",
 ];
 
-/// The client's side of one connection, as `environ` tells it.
-#[derive(Debug)]
-pub struct Peer {
-    address: Py<PyAny>,
-    /// Absent for a Unix socket.
-    port: Option<Py<PyAny>>,
-}
-
-impl Peer {
-    /// A client at this address and port; `None` for one on a Unix socket.
-    ///
-    /// # Errors
-    /// Where memory runs out.
-    pub fn new(py: Python<'_>, address: Option<(IpAddr, u16)>) -> PyResult<Self> {
-        let text = |text: String| text.into_pyobject(py).map(|text| text.into_any().unbind()).map_err(PyErr::from);
-        match address {
-            Some((ip, port)) => Ok(Self { address: text(ip.to_string())?, port: Some(text(port.to_string())?) }),
-            None => Ok(Self { address: text(String::new())?, port: None }),
-        }
-    }
-}
-
 /// Makes each request's `environ`.
 pub(crate) struct Environs {
     keys: Keys,
@@ -123,17 +104,21 @@ pub(crate) struct Environs {
 }
 
 /// Interned keys and the commonest values.
-struct Keys {
+pub(crate) struct Keys {
     request_method: Py<PyAny>,
     path_info: Py<PyAny>,
     query_string: Py<PyAny>,
     raw_uri: Py<PyAny>,
     request_uri: Py<PyAny>,
     server_protocol: Py<PyAny>,
-    server_name: Py<PyAny>,
-    server_port: Py<PyAny>,
-    remote_addr: Py<PyAny>,
-    remote_port: Py<PyAny>,
+    pub(crate) server_name: Py<PyAny>,
+    pub(crate) server_port: Py<PyAny>,
+    pub(crate) remote_addr: Py<PyAny>,
+    pub(crate) remote_port: Py<PyAny>,
+    pub(crate) script_name: Py<PyAny>,
+    pub(crate) url_scheme: Py<PyAny>,
+    pub(crate) host: Py<PyAny>,
+    pub(crate) https: Py<PyAny>,
     content_length: Py<PyAny>,
     input: Py<PyAny>,
     empty: Py<PyAny>,
@@ -158,6 +143,10 @@ impl Environs {
             server_port: key(c"SERVER_PORT"),
             remote_addr: key(c"REMOTE_ADDR"),
             remote_port: key(c"REMOTE_PORT"),
+            script_name: key(c"SCRIPT_NAME"),
+            url_scheme: key(c"wsgi.url_scheme"),
+            host: key(c"HTTP_HOST"),
+            https: key(c"https"),
             content_length: key(c"CONTENT_LENGTH"),
             input: key(c"wsgi.input"),
             empty: key(c""),
@@ -172,22 +161,22 @@ impl Environs {
 
     /// The request's `environ`.
     pub(crate) fn make<'py>(&mut self, py: Python<'py>, request: Request<'_>) -> PyResult<Bound<'py, PyAny>> {
-        let Request { head, buffer, server, peer, body } = request;
+        let Request { head, buffer, server, peer, origin, body } = request;
         // SAFETY: attached by `py`; the base is a dict that only this module holds.
         let environ = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyDict_Copy(server.base.as_ptr()))? };
         let dict = Dict { py, dict: &environ };
         self.request_line(&dict, head, buffer)?;
 
         let keys = &self.keys;
-        dict.set(&keys.remote_addr, peer.address.bind(py))?;
-        if let Some(port) = &peer.port {
-            dict.set(&keys.remote_port, port.bind(py))?;
-        }
+        peer.tell(&dict, keys)?;
+        let host = head.host.map_or(&b""[..], |host| host.of(buffer));
         if server.named_by_host {
-            let host = head.host.map_or(&b""[..], |host| host.of(buffer));
-            let (name, port) = split_host(host);
+            let (name, port) = server_name_and_port(host, origin.scheme);
             dict.set_latin1(&keys.server_name, name)?;
             dict.set_latin1(&keys.server_port, port)?;
+        }
+        if let Some(mount) = head.script_name {
+            dict.set_latin1(&keys.script_name, mount.of(buffer))?;
         }
         match head.body {
             Body::None => {}
@@ -198,6 +187,7 @@ impl Environs {
         let input = self.inputs.make(py, body)?;
         dict.set(&self.keys.input, &input)?;
         self.fields(&dict, head, buffer)?;
+        lay_over(&dict, &self.keys, &origin, host)?;
         Ok(environ)
     }
 
@@ -260,14 +250,14 @@ impl Environs {
 }
 
 /// A dict that is being filled.
-struct Dict<'a, 'py> {
-    py: Python<'py>,
+pub(crate) struct Dict<'a, 'py> {
+    pub(crate) py: Python<'py>,
     dict: &'a Bound<'py, PyAny>,
 }
 
 impl Dict<'_, '_> {
     #[inline]
-    fn set(&self, key: &Py<PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(crate) fn set(&self, key: &Py<PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         // SAFETY: attached by `self.py`; all three are live objects and the first is a dict.
         if unsafe { ffi::PyDict_SetItem(self.dict.as_ptr(), key.as_ptr(), value.as_ptr()) } == 0 {
             Ok(())
@@ -277,14 +267,20 @@ impl Dict<'_, '_> {
     }
 
     #[inline]
-    fn set_latin1(&self, key: &Py<PyAny>, value: &[u8]) -> PyResult<()> {
+    pub(crate) fn set_latin1(&self, key: &Py<PyAny>, value: &[u8]) -> PyResult<()> {
         let value = latin1(self.py, value).ok_or_else(|| PyErr::fetch(self.py))?;
         self.set(key, &value)
     }
 
-    fn set_number(&self, key: &Py<PyAny>, number: u64) -> PyResult<()> {
+    pub(crate) fn set_number(&self, key: &Py<PyAny>, number: u64) -> PyResult<()> {
         let text = number.to_string();
         self.set_latin1(key, text.as_bytes())
+    }
+
+    /// Removes a key that may be there.
+    pub(crate) fn remove(&self, key: &Py<PyAny>) -> PyResult<()> {
+        let dict = self.dict.cast::<PyDict>()?;
+        if dict.contains(key)? { dict.del_item(key) } else { Ok(()) }
     }
 
     /// Sets a header, or adds to its value with a comma where the request repeats it (RFC 9110 section 5.3).
@@ -297,15 +293,4 @@ impl Dict<'_, '_> {
             None => dict.set_item(key, value),
         }
     }
-}
-
-/// Host and port of a `Host` field, the port being http's where there is none (RFC 9110 section 7.2). Neither is empty,
-/// since PEP 3333 promises applications that neither is.
-fn split_host(host: &[u8]) -> (&[u8], &[u8]) {
-    let (name, port) = match memchr::memrchr(b':', host) {
-        // A colon within brackets belongs to an IPv6 address.
-        Some(colon) if !host[colon..].contains(&b']') => (&host[..colon], &host[colon + 1..]),
-        _ => (host, &b""[..]),
-    };
-    (if name.is_empty() { b"localhost" } else { name }, if port.is_empty() { b"80" } else { port })
 }

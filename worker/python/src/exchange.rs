@@ -9,14 +9,16 @@ use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use tapster_wire::http1::reply::RequestFacts;
-use tapster_wire::{Head, Outbox};
+use tapster_wire::http1::reply::{RequestFacts, ServerFields};
+use tapster_wire::{Head, Origin, Outbox};
 
 use crate::application::Application;
 use crate::blocks::Blocks;
-use crate::environ::{Environs, Peer, Server};
+use crate::declaration::HopByHop;
+use crate::environ::{Environs, Server};
 use crate::failure::Failure;
 use crate::input::RequestBody;
+use crate::peer::Peer;
 use crate::process::{leave_if_forked, mark_forked_children};
 use crate::response::{Line, Phase, Sink, this_thread};
 use crate::start_response::{StartResponse, StartResponses};
@@ -33,6 +35,8 @@ pub struct Request<'a> {
     pub server: &'a Server,
     /// Where it came from.
     pub peer: &'a Peer,
+    /// What proxies that are trusted say of where it came from before.
+    pub origin: Origin<'a>,
     /// Its body.
     pub body: RequestBody<'a>,
 }
@@ -89,20 +93,20 @@ impl Caller {
     ///
     /// # Errors
     /// Where Python's standard library is not what it should be.
-    pub fn new(py: Python<'_>, application: Application) -> PyResult<Self> {
+    pub fn new(py: Python<'_>, application: Application, hop_by_hop: HopByHop) -> PyResult<Self> {
         mark_forked_children(py)?;
         let close = PyString::intern(py, "close").unbind();
-        Ok(Self { application, environs: Environs::new(py)?, starts: StartResponses::new(), close })
+        Ok(Self { application, environs: Environs::new(py)?, starts: StartResponses::new(hop_by_hop), close })
     }
 
-    /// Calls the application with `request` and takes what it gives at once. `date` is the reply's, `keep_alive` whether
-    /// the server would have another request on this connection.
+    /// Calls the application with `request` and takes what it gives at once. `server` is what the server says of itself,
+    /// `keep_alive` whether it would have another request on this connection.
     pub fn call(
         &mut self,
         py: Python<'_>,
         request: Request<'_>,
         keep_alive: bool,
-        date: [u8; 29],
+        server: ServerFields,
         wire: &mut Wire<'_>,
     ) -> Turn {
         let (head, buffer) = (request.head, request.buffer);
@@ -115,7 +119,8 @@ impl Caller {
         };
         start.name_request(head.method.of(buffer), head.target.of(buffer));
         let keep_alive = head.keep_alive && keep_alive;
-        start.response().open(RequestFacts { version: head.version, is_head: head.is_head_method, keep_alive }, date);
+        let Head { version, is_head_method: is_head, prefers_json, .. } = *head;
+        start.response().open(RequestFacts { version, is_head, keep_alive, prefers_json }, server);
         let environ = match self.environs.make(py, request) {
             Ok(environ) => environ,
             Err(error) => return self.end(py, start, None, Err(Failure::Raised(error)), wire),

@@ -144,12 +144,18 @@ impl Names {
 }
 
 /// Whether the name, however it is spelled, is one of those that the server answers for itself: no such field ever reaches
-/// `environ`, where `CONTENT_LENGTH` is the length of the body that is here.
+/// `environ`, where `CONTENT_LENGTH` is the length of the body that is here. An underscore is a hyphen there.
 #[inline]
 pub(crate) fn is_framing(name: &[u8]) -> bool {
+    let is = |known: &[u8], hyphen: usize| {
+        let (before, behind) = name.split_at(hyphen);
+        before.eq_ignore_ascii_case(&known[..hyphen])
+            && matches!(behind[0], b'-' | b'_')
+            && behind[1..].eq_ignore_ascii_case(&known[hyphen + 1..])
+    };
     match name.len() {
-        14 => name.eq_ignore_ascii_case(b"content-length"),
-        17 => name.eq_ignore_ascii_case(b"transfer-encoding"),
+        14 => is(b"content-length", 7),
+        17 => is(b"transfer-encoding", 8),
         _ => false,
     }
 }

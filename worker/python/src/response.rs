@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::io;
 use std::ptr::NonNull;
 
-use tapster_wire::http1::reply::{self, Framing, ReplyHead, RequestFacts};
+use tapster_wire::http1::reply::{self, ErrorPage, Framing, ReplyHead, RequestFacts, ServerFields};
 use tapster_wire::{Outbox, Version};
 
 use crate::declaration::Declaration;
@@ -86,7 +86,7 @@ pub(crate) struct Response {
     pub(crate) phase: Phase,
     pub(crate) declared: Declaration,
     request: RequestFacts,
-    date: [u8; 29],
+    server: ServerFields,
     framing: Framing,
     keep_alive: bool,
     body_sent: u64,
@@ -103,8 +103,8 @@ impl Response {
         Self {
             phase: Phase::Over,
             declared: Declaration::default(),
-            request: RequestFacts { version: Version::Http11, is_head: false, keep_alive: false },
-            date: [b' '; 29],
+            request: RequestFacts { version: Version::Http11, is_head: false, keep_alive: false, prefers_json: false },
+            server: ServerFields { named: false, date: [b' '; 29] },
             framing: Framing::NoBody,
             keep_alive: false,
             body_sent: 0,
@@ -116,9 +116,9 @@ impl Response {
     }
 
     /// Makes this the reply to another request.
-    pub(crate) fn open(&mut self, request: RequestFacts, date: [u8; 29]) {
+    pub(crate) fn open(&mut self, request: RequestFacts, server: ServerFields) {
         self.phase = Phase::Expected;
-        (self.request, self.date) = (request, date);
+        (self.request, self.server) = (request, server);
         (self.body_sent, self.overrun, self.client_gone) = (0, false, false);
     }
 
@@ -161,7 +161,7 @@ impl Response {
             framing,
             keep_alive,
             content_length,
-            date: &self.date,
+            server: &self.server,
         };
         reply::write_head(self.out.end(), &head);
         self.phase = Phase::Sent;
@@ -242,8 +242,9 @@ impl Response {
     }
 
     /// Answers with an error page in the application's place, whose head has not left.
-    pub(crate) fn fail(&mut self, status: u16, explanation: &str) {
-        reply::error_page(status, explanation, self.request.is_head, &self.date, self.out.end());
+    pub(crate) fn fail(&mut self, status: u16, explain: &str) {
+        let RequestFacts { is_head: head_only, prefers_json: json, .. } = self.request;
+        reply::error_page(&ErrorPage { status, explain, head_only, json }, &self.server, self.out.end());
         self.phase = Phase::Sent;
     }
 }

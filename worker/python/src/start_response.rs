@@ -14,7 +14,7 @@ use std::ptr::{NonNull, null_mut};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::declaration::Declaration;
+use crate::declaration::{Declaration, HopByHop};
 use crate::raise::{Raise, assertion, type_error};
 use crate::response::{Phase, Response};
 use crate::text::{bytes_of, encode_latin1, type_name};
@@ -33,6 +33,7 @@ pub(crate) struct StartResponse {
 /// What the functions share.
 struct Shared {
     response: Response,
+    hop_by_hop: HopByHop,
     /// Borrowed from the [`StartResponse`], so there while the response is not [`Phase::Over`].
     write: *mut ffi::PyObject,
 }
@@ -42,6 +43,7 @@ pub(crate) struct StartResponses {
     start_definition: *mut ffi::PyMethodDef,
     write_definition: *mut ffi::PyMethodDef,
     spare: Vec<StartResponse>,
+    hop_by_hop: HopByHop,
 }
 
 /// More replies than this are never in the making at once in one thread.
@@ -51,7 +53,7 @@ const START_DOC: &CStr = c"start_response(status, response_headers, exc_info=Non
 headers, and returns write(body_data). PEP 3333.";
 
 impl StartResponses {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(hop_by_hop: HopByHop) -> Self {
         let definition = |name: &'static CStr, meth, flags, doc: &'static CStr| {
             // Leaked, because the interpreter keeps pointers to it.
             Box::into_raw(Box::new(ffi::PyMethodDef {
@@ -75,6 +77,7 @@ impl StartResponses {
                 c"write(body_data): sends bytes of the body. PEP 3333.",
             ),
             spare: Vec::with_capacity(MOST_SPARE),
+            hop_by_hop,
         }
     }
 
@@ -97,7 +100,8 @@ impl StartResponses {
     }
 
     fn make(&self, py: Python<'_>) -> PyResult<StartResponse> {
-        let shared = Box::into_raw(Box::new(Shared { response: Response::new(), write: null_mut() }));
+        let shared = Shared { response: Response::new(), hop_by_hop: self.hop_by_hop, write: null_mut() };
+        let shared = Box::into_raw(Box::new(shared));
         // SAFETY: attached by `py`. The capsule takes the response over, and frees it when the last function is gone; the
         // definitions live for ever.
         unsafe {
@@ -332,8 +336,10 @@ unsafe fn declare(shared: NonNull<Shared>, arguments: &Arguments<'_>) -> Result<
         Begun::Reading(declaration) => declaration,
         Begun::TooLate(exc_info) => return reraise(exc_info),
     };
+    // SAFETY: as above; it is never written to.
+    let hop_by_hop = unsafe { (*shared.as_ptr()).hop_by_hop };
     // This may run Python code, and so come back here.
-    declaration.read(status, headers)?;
+    declaration.read(status, headers, hop_by_hop)?;
     // SAFETY: the caller's promise; no Python code runs until it ends.
     let response = unsafe { &mut (*shared.as_ptr()).response };
     admit(response, "start_response()")?;

@@ -4,6 +4,8 @@
 //! A [`Head`] owns no bytes and is refilled from request to request, so that it stops allocating once its list of
 //! fields has grown. It judges nothing: the protocol modules fill it, everything behind them reads it.
 
+use crate::reject::Reason;
+
 /// A range of the connection's buffer, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
@@ -92,8 +94,8 @@ pub struct Head {
     pub method: Span,
     /// The request target as received: WSGI's `RAW_URI`.
     pub target: Span,
-    /// The target's path, still percent-encoded: for absolute-form the path within, `*` for asterisk-form, empty for
-    /// CONNECT. A path that absolute-form leaves out is `/`.
+    /// The target's path, still percent-encoded: for absolute-form the path within, `*` for asterisk-form. A path that
+    /// absolute-form leaves out is `/`.
     pub path: Span,
     /// The target's query without its `?`.
     pub query: Span,
@@ -102,7 +104,7 @@ pub struct Head {
     /// The fields in their order, without those counted in `dropped`. In absolute-form the Host field's value is the
     /// target's authority (RFC 9112 section 3.2.2).
     pub fields: Vec<Field>,
-    /// How many fields were left out because their names hold an underscore: to WSGI `X_User` and `X-User` are one.
+    /// How many fields were left out because their names hold an underscore: see [`FieldNames`].
     pub dropped: u32,
     /// How the body is delimited.
     pub body: Body,
@@ -114,10 +116,15 @@ pub struct Head {
     pub size: usize,
     /// Host, possibly empty: the target's authority in absolute-form, else the field's value.
     pub host: Option<Span>,
-    /// The authority that the target names: absolute-form and CONNECT only.
+    /// The authority that the target names: absolute-form only.
     pub authority: Option<Span>,
     /// Whether the method is HEAD, whose reply has no body.
     pub is_head_method: bool,
+    /// The mount point that a trusted proxy's `SCRIPT_NAME` field names, without a slash at its end. `path` is what comes
+    /// behind it.
+    pub script_name: Option<Span>,
+    /// Whether the client would rather have an error as JSON than as text (RFC 9110 section 12.5.1).
+    pub prefers_json: bool,
 }
 
 impl Head {
@@ -126,6 +133,25 @@ impl Head {
         let mut fields = std::mem::take(&mut self.fields);
         fields.clear();
         *self = Self { fields, ..Self::default() };
+    }
+
+    /// Takes a mount point off the path, as gunicorn does, but only at a slash. `mount_point` is without a slash at its
+    /// end, and `buf` what was parsed. The asterisk of `OPTIONS *` is no path.
+    ///
+    /// # Errors
+    /// [`Reason::ScriptNameInvalid`] where the path does not begin with it.
+    pub fn mount_at(&mut self, mount_point: &[u8], buf: &[u8]) -> Result<(), Reason> {
+        let path = self.path.of(buf);
+        if mount_point.is_empty() || path == b"*" {
+            return Ok(());
+        }
+        match path.strip_prefix(mount_point) {
+            Some([] | [b'/', ..]) if mount_point[0] == b'/' => {
+                self.path.start += mount_point.len() as u32;
+                Ok(())
+            }
+            _ => Err(Reason::ScriptNameInvalid),
+        }
     }
 }
 

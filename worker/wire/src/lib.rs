@@ -8,17 +8,26 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
 pub mod date;
+mod field_names;
+pub mod forwarded;
 mod grammar;
 pub mod head;
 pub mod http1;
+pub mod networks;
 pub mod outbox;
+pub mod proxy_protocol;
 pub mod reject;
 pub mod status;
 pub mod target;
 
 pub use date::DateCache;
+pub use field_names::{FieldNames, HeaderMap};
+pub use forwarded::{Origin, Trust};
 pub use head::{Body, Field, Head, Limits, Progress, Span, Version};
+pub use networks::Networks;
 pub use outbox::Outbox;
+pub use proxy_protocol::{ProxyMode, parse_preface};
 pub use reject::{Reason, Reject};
 pub use target::decode_path;

@@ -41,6 +41,12 @@ macro_rules! reasons {
             /// Every reason there is.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
+            /// Its place in [`Reason::ALL`].
+            #[must_use]
+            pub fn place(self) -> usize {
+                self as usize
+            }
+
             /// The status code of the reply.
             #[must_use]
             pub fn status(self) -> u16 {
@@ -70,6 +76,7 @@ reasons! {
     TargetCharacter 400 "target_character" "The request target holds a character that must be percent-encoded."
     TargetForm 400 "target_form" "The request target is neither a path nor a form that goes with the method."
     TargetAuthority 400 "target_authority" "The request target's host and port are not valid."
+    ConnectUnsupported 501 "connect_unsupported" "This server opens no tunnels, so it has no CONNECT."
     VersionMalformed 400 "version_malformed" "The request line does not end in an HTTP version."
     VersionUnsupported 505 "version_unsupported" "This server speaks HTTP/1.0 and HTTP/1.1 only."
     BareCr 400 "bare_cr" "A carriage return stands without a line feed."
@@ -80,12 +87,15 @@ reasons! {
     FieldName 400 "field_name" "A field name is not a token."
     FieldWithoutColon 400 "field_without_colon" "A field line has no colon."
     FieldValue 400 "field_value" "A field value holds a control character."
+    FieldNameUnderscore 400 "field_name_underscore" "A field name holds an underscore, which this server does not accept."
     FieldSize 431 "field_size" "A field line is too long."
     FieldCount 431 "field_count" "The request has too many fields."
     HeadSize 431 "head_size" "The request's head is too large."
     HostMissing 400 "host_missing" "An HTTP/1.1 request must have a Host field."
     HostRepeated 400 "host_repeated" "The request has more than one Host field."
     HostInvalid 400 "host_invalid" "The Host field is not a valid host and port."
+    ScriptNameRepeated 400 "script_name_repeated" "The request has more than one SCRIPT_NAME field."
+    ScriptNameInvalid 500 "script_name_invalid" "The proxy's SCRIPT_NAME is not where the request's path begins."
     ContentTypeRepeated 400 "content_type_repeated" "The request has more than one Content-Type field."
     ContentLengthInvalid 400 "content_length_invalid" "The Content-Length field is not a decimal number of bytes."
     ContentLengthRepeated 400 "content_length_repeated" "The request has more than one Content-Length field."
@@ -97,6 +107,9 @@ reasons! {
     CodingUnsupported 501 "coding_unsupported" "The only transfer coding that this server accepts is chunked."
     Expectation 417 "expectation" "The only expectation that this server knows is 100-continue."
     BodySize 413 "body_size" "The request's body is too large."
+    HeadTimeout 408 "head_timeout" "The request's head did not arrive in time."
+    BodyTimeout 408 "body_timeout" "The request's body did not arrive in time."
+    BodyRate 408 "body_rate" "The request's body arrived too slowly."
     ChunkSize 400 "chunk_size" "A chunk's size is not a hexadecimal number of at most 16 digits."
     ChunkExtension 400 "chunk_extension" "A chunk extension is malformed."
     ChunkExtensionSize 400 "chunk_extension_size" "The chunk extensions are too long."
@@ -105,4 +118,10 @@ reasons! {
     TrailerForbidden 400 "trailer_forbidden" "A field that belongs in the head was sent as a trailer."
     TrailerSize 431 "trailer_size" "The trailer fields are too many or too long."
     Malformed 400 "malformed" "The request is not valid HTTP."
+    ProxyMissing 400 "proxy_missing" "The connection does not begin with a PROXY protocol header."
+    ProxyMalformed 400 "proxy_malformed" "The PROXY protocol header is malformed."
+    ProxyForbidden 403 "proxy_forbidden" "The PROXY protocol is not accepted from this address."
+    SchemeContradiction 400 "scheme_contradiction" "The fields that say whether the client used HTTPS disagree."
+    ForwardedMalformed 400 "forwarded_malformed" "A field by which a proxy passes on what it knows of the client is malformed."
+    ForwardedContradiction 400 "forwarded_contradiction" "Forwarded and an X-Forwarded field say different things."
 }

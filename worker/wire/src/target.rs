@@ -39,9 +39,10 @@ pub(crate) struct Parts {
 /// Splits `target`, a span of `buf` that holds only what `grammar::is_target_byte` allows.
 pub(crate) fn split(buf: &[u8], target: Span, method: &[u8]) -> Result<Parts, Reason> {
     let bytes = target.of(buf);
-    // RFC 9112 section 3.2.3: authority-form is for CONNECT, and CONNECT has no other.
+    // RFC 9110 section 9.3.6: behind a 2xx to it the connection is a tunnel, which a WSGI application can't serve, and what
+    // the client sends through it must never be read as requests. Authority-form (RFC 9112 section 3.2.3) is for it alone.
     if method == b"CONNECT" {
-        return authority_form(bytes, target);
+        return Err(Reason::ConnectUnsupported);
     }
     match bytes {
         // Section 3.2.1: origin-form.
@@ -85,19 +86,6 @@ fn absolute_form(bytes: &[u8], span: Span) -> Result<Parts, Reason> {
         parts.path = Span { start: start - 1, end: start };
     }
     Ok(Parts { authority: Some(Span { start, end: behind.start }), overrides_host: true, ..parts })
-}
-
-/// Section 3.2.3: `uri-host ":" port`, and the port is not optional.
-fn authority_form(bytes: &[u8], span: Span) -> Result<Parts, Reason> {
-    let has_port = bytes.last().is_some_and(u8::is_ascii_digit) && memchr::memchr(b':', bytes).is_some_and(|at| at > 0);
-    if bytes.first() == Some(&b'/') {
-        return Err(Reason::TargetForm);
-    }
-    if !has_port || !is_host(bytes) {
-        return Err(Reason::TargetAuthority);
-    }
-    let nothing = Span { start: span.end, end: span.end };
-    Ok(Parts { path: nothing, query: nothing, authority: Some(span), overrides_host: false })
 }
 
 /// RFC 9110 section 7.2: `uri-host [ ":" port ]`, where the host may be empty and the port is `*DIGIT`.

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{accept, refuse, refuse_all, with_fields};
-use tapster_wire::{Body, Reason};
+use common::{accept, refuse, refuse_all, whole_with, with_fields};
+use tapster_wire::{Body, FieldNames, HeaderMap, Limits, Reason};
 
 #[test]
 fn values_are_trimmed_and_keep_their_other_bytes() {
@@ -115,4 +115,61 @@ fn other_expectations_fail() {
     ] {
         refuse(with_fields(lines).as_bytes(), Reason::Expectation);
     }
+}
+
+fn admitted(names: &FieldNames, lines: &str) -> Result<Option<common::Meaning>, Reason> {
+    whole_with(with_fields(lines).as_bytes(), &Limits::default(), names).map_err(|reject| reject.reason)
+}
+
+#[test]
+fn names_with_underscores_are_dropped_refused_or_taken_as_the_setting_says() {
+    let line = "X_User: eve\r\n";
+    let names = |header_map| FieldNames::new(header_map);
+    assert_eq!(admitted(&names(HeaderMap::Drop), line).unwrap().unwrap().dropped, 1);
+    assert_eq!(admitted(&names(HeaderMap::Refuse), line), Err(Reason::FieldNameUnderscore));
+    let taken = admitted(&names(HeaderMap::Dangerous), line).unwrap().unwrap();
+    assert_eq!((taken.dropped, taken.fields[1].0.as_str()), (0, "X_User"));
+}
+
+#[test]
+fn exempt_names_are_kept_in_any_case_whatever_becomes_of_the_others() {
+    for header_map in [HeaderMap::Drop, HeaderMap::Refuse, HeaderMap::Dangerous] {
+        let names = FieldNames::with_exempt(header_map, ["REMOTE_USER"]);
+        let kept = admitted(&names, "Remote_User: eve\r\n").unwrap().unwrap();
+        assert_eq!((kept.dropped, kept.fields[1].0.as_str()), (0, "Remote_User"));
+    }
+    let all = FieldNames::with_exempt(HeaderMap::Refuse, ["*"]);
+    assert_eq!(admitted(&all, "Any_Thing: x\r\n").unwrap().unwrap().dropped, 0);
+    let others = FieldNames::with_exempt(HeaderMap::Refuse, ["REMOTE_USER"]);
+    assert_eq!(admitted(&others, "Remote_Users: x\r\n"), Err(Reason::FieldNameUnderscore));
+}
+
+#[test]
+fn script_name_is_taken_off_the_path_at_a_slash() {
+    let names = FieldNames::with_exempt(HeaderMap::Drop, ["SCRIPT_NAME"]);
+    let mounted = |target: &str, value: &str| {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\nSCRIPT_NAME: {value}\r\n\r\n");
+        whole_with(request.as_bytes(), &Limits::default(), &names)
+            .map(|meaning| meaning.map(|meaning| (meaning.script_name.unwrap(), meaning.path)))
+            .map_err(|reject| reject.reason)
+    };
+    let is = |name: &str, path: &str| Ok(Some((name.to_owned(), path.to_owned())));
+    assert_eq!(mounted("/app/x?y", "/app"), is("/app", "/x"));
+    assert_eq!(mounted("/app/x", "/app/"), is("/app", "/x"));
+    assert_eq!(mounted("/app", "/app"), is("/app", ""));
+    assert_eq!(mounted("http://h/app/x", "/app"), is("/app", "/x"));
+    assert_eq!(mounted("/x", ""), is("", "/x"));
+    assert_eq!(mounted("/x", "/"), is("", "/x"));
+    for (target, value) in [("/apple", "/app"), ("/x", "/app"), ("/app", "app"), ("/App", "/app"), ("/", "//x")] {
+        assert_eq!(mounted(target, value), Err(Reason::ScriptNameInvalid), "{value} of {target}");
+    }
+    let twice = "SCRIPT_NAME: /\r\nScript_Name: /\r\n";
+    assert_eq!(admitted(&names, twice), Err(Reason::ScriptNameRepeated));
+}
+
+#[test]
+fn script_name_of_who_may_not_send_it_means_nothing() {
+    let dangerous = FieldNames::new(HeaderMap::Dangerous);
+    assert_eq!(admitted(&dangerous, "SCRIPT_NAME: /x\r\n").unwrap().unwrap().script_name, None);
+    assert_eq!(admitted(&FieldNames::default(), "SCRIPT_NAME: /x\r\n").unwrap().unwrap().dropped, 1);
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::verdict_within;
 use tapster_wire::http1::parse_head;
-use tapster_wire::{Head, Limits, Progress, Reason, Reject};
+use tapster_wire::{FieldNames, Head, Limits, Progress, Reason, Reject};
 
 const LIMITS: Limits = Limits { request_line: 40, fields: 3, field_size: 30, head: 110, body: 0 };
 
@@ -90,9 +90,12 @@ fn more_fields_than_the_small_table_holds_are_parsed_when_allowed() {
         let most = allowed.min(Limits::MAX_FIELDS);
         let request = |fields: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(fields - 1));
         let mut head = Head::default();
-        assert_eq!(parse_head(request(most).as_bytes(), &limits, &mut head), Ok(Progress::Ready(())));
+        assert_eq!(
+            parse_head(request(most).as_bytes(), &limits, &FieldNames::default(), &mut head),
+            Ok(Progress::Ready(()))
+        );
         assert_eq!(head.fields.len(), most);
-        let verdict = parse_head(request(most + 1).as_bytes(), &limits, &mut head);
+        let verdict = parse_head(request(most + 1).as_bytes(), &limits, &FieldNames::default(), &mut head);
         assert_eq!(verdict, Err(Reject::from(Reason::FieldCount)));
     }
 }
@@ -121,10 +124,10 @@ fn a_head_that_is_reused_forgets_the_request_before() {
     let mut head = Head::default();
     let limits = Limits::default();
     let first = b"POST http://a/b?c HTTP/1.1\r\nHost: a\r\nX_Y: z\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
-    assert_eq!(parse_head(first, &limits, &mut head), Ok(Progress::Ready(())));
+    assert_eq!(parse_head(first, &limits, &FieldNames::default(), &mut head), Ok(Progress::Ready(())));
     let second = b"HEAD / HTTP/1.0\r\n\r\n";
-    assert_eq!(parse_head(second, &limits, &mut head), Ok(Progress::Ready(())));
+    assert_eq!(parse_head(second, &limits, &FieldNames::default(), &mut head), Ok(Progress::Ready(())));
     let mut fresh = Head::default();
-    assert_eq!(parse_head(second, &limits, &mut fresh), Ok(Progress::Ready(())));
+    assert_eq!(parse_head(second, &limits, &FieldNames::default(), &mut fresh), Ok(Progress::Ready(())));
     assert_eq!(head, fresh);
 }

@@ -1,7 +1,10 @@
 //! What holds for any bytes: the same verdict however they arrive, no panic, and nothing lost when written again.
 
+#[path = "../../../tests/fuzz/src/lib.rs"]
+mod checks;
 mod common;
 
+use checks::{forwarded, preface, settings, stream};
 use common::{Meaning, trickled, whole};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -69,10 +72,31 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    /// A valid request with the body that it announces.
+    fn whole_request()(
+        mut request in valid_request(), body in "[a-z\r\n0;]{12}", extension in select(vec!["", ";a", " ; a = \"\\\"b;\""]),
+        trailer in select(vec!["", "X-Sum: a\r\n"]),
+    ) -> Vec<u8> {
+        if memchr::memmem::find(&request, b"\r\nContent-Length: 12").is_some() {
+            request.extend_from_slice(body.as_bytes());
+        } else if memchr::memmem::find(&request, b"\r\nTransfer-Encoding: ").is_some() {
+            let (one, other) = body.split_at(5);
+            let chunks = format!("5{extension}\r\n{one}\r\n07\r\n{other}\r\n0{extension}\r\n{trailer}\r\n");
+            request.extend_from_slice(chunks.as_bytes());
+        }
+        request
+    }
+}
+
 /// A valid request in which a few bytes were replaced, removed or put in.
 fn damaged_request() -> impl Strategy<Value = Vec<u8>> {
+    damaged(valid_request())
+}
+
+fn damaged(request: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let damage = (any::<prop::sample::Index>(), 0..3u8, select(b"\r\n \t\0:,;/?#*_aH1\x7f\xff".to_vec()));
-    (valid_request(), vec(damage, 0..4)).prop_map(|(mut request, damages)| {
+    (request, vec(damage, 0..4)).prop_map(|(mut request, damages)| {
         for (place, how, byte) in damages {
             if request.is_empty() {
                 break;
@@ -86,6 +110,77 @@ fn damaged_request() -> impl Strategy<Value = Vec<u8>> {
         }
         request
     })
+}
+
+/// Headers of the PROXY protocol, and what comes near them, behind a byte that chooses the versions.
+fn preface_pieces() -> impl Strategy<Value = Vec<u8>> {
+    let pieces: Vec<&[u8]> = vec![
+        b"PROXY",
+        b" TCP4",
+        b" TCP6",
+        b" UNKNOWN",
+        b" 192.0.2.1",
+        b" ::1",
+        b" 0",
+        b" 65535",
+        b" ",
+        b"\r\n",
+        b"\r",
+        b"\n",
+        b"PROXY TCP4 192.0.2.1 192.0.2.2",
+        b"\r\n\r\n\0\r\nQUIT\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0f",
+        b"\x20\0\0\0",
+        b"\x21\x21\0\x24",
+        b"\0\0\0\0",
+        b"twelve bytes",
+        b"\x04\0\0",
+    ];
+    (0..3u8, vec(select(pieces), 0..8)).prop_map(|(mode, pieces)| [vec![mode], pieces.concat()].concat())
+}
+
+/// Fields of proxies, behind a byte that chooses which are believed.
+fn forwarded_lines() -> impl Strategy<Value = Vec<u8>> {
+    let names = vec![
+        "Forwarded",
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Host",
+        "X-Forwarded-Ssl",
+        "X-Forwarded-Prefix",
+    ];
+    let values = vec![
+        "192.0.2.1",
+        "10.0.0.1",
+        "[::1]:80",
+        "::1",
+        "unknown",
+        "for=192.0.2.1",
+        "for=\"[fd00::1]:80\"",
+        "For=_x",
+        "proto=https",
+        "https",
+        "http",
+        "on",
+        "host=a",
+        "a:80",
+        "/app",
+        "//",
+        "/%2e%2e",
+        ",",
+        ", ",
+        ";",
+        " ",
+        "\"",
+        "\\",
+        "=",
+        "by=unknown",
+        "x=\"a,b\"",
+    ];
+    let line =
+        (select(names), vec(select(values), 0..6)).prop_map(|(name, values)| format!("{name}: {}", values.concat()));
+    (0..16u8, vec(line, 0..4)).prop_map(|(choice, lines)| [vec![choice], lines.join("\r\n").into_bytes()].concat())
 }
 
 fn rewritten(meaning: &Meaning) -> Vec<u8> {
@@ -207,5 +302,33 @@ proptest! {
             prop_assert_eq!(parsed.headers.len(), 1);
             prop_assert_eq!(parsed.headers[0].name.as_bytes(), &name);
         }
+    }
+    #[test]
+    fn a_connection_s_requests_are_all_found_however_their_bytes_arrive(
+        requests in vec(whole_request(), 1..5), seed in any::<u8>(),
+    ) {
+        let exchange = stream::check_with(&requests.concat(), &Limits::default(), &settings::names(b'0'), seed);
+        prop_assert_eq!(exchange.refusal, None);
+        let ends: Vec<usize> = exchange.requests.iter().filter_map(|request| request.place.1).collect();
+        let sent = requests.iter().scan(0, |end, request| { *end += request.len(); Some(*end) });
+        prop_assert!(!ends.is_empty());
+        prop_assert_eq!(&ends, &sent.take(ends.len()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn damaged_connections_come_to_the_same_however_their_bytes_arrive(
+        requests in vec(damaged(whole_request()), 1..4), choice in 0..16u8, seed in any::<u8>(),
+    ) {
+        stream::check(&[&[choice, seed], requests.concat().as_slice()].concat());
+    }
+
+    #[test]
+    fn the_proxy_protocol_s_headers_mean_the_same_however_they_arrive_and_when_written_again(header in preface_pieces()) {
+        preface::check(&header);
+    }
+
+    #[test]
+    fn what_proxies_say_means_the_same_when_written_again_and_no_client_speaks_for_them(lines in forwarded_lines()) {
+        forwarded::check(&lines);
     }
 }

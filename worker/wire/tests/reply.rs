@@ -6,15 +6,16 @@
 use tapster_wire::Reason;
 use tapster_wire::Version::{self, Http10, Http11};
 use tapster_wire::http1::reply::{
-    CHUNK_END, CONTINUE, FieldError, FieldKind, Framing, ReplyFacts, ReplyHead, RequestFacts, StatusError,
-    append_field, check_status, chunk, chunk_size, error_page, framing, last_chunk, reason_phrase, write_head,
+    CHUNK_END, CONTINUE, ErrorPage, FieldError, FieldKind, Framing, ReplyFacts, ReplyHead, RequestFacts, ServerFields,
+    StatusError, append_field, check_status, chunk, chunk_size, error_page, framing, last_chunk, reason_phrase,
+    write_head,
 };
 use tapster_wire::http1::{Chunked, Event};
 
-const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
+const SERVER: ServerFields = ServerFields { named: true, date: *b"Sun, 06 Nov 1994 08:49:37 GMT" };
 
 fn asked(version: Version, is_head: bool, keep_alive: bool) -> RequestFacts {
-    RequestFacts { version, is_head, keep_alive }
+    RequestFacts { version, is_head, keep_alive, prefers_json: false }
 }
 
 fn answered(status: u16, content_length: Option<u64>) -> ReplyFacts {
@@ -31,7 +32,8 @@ fn head(version: Version, keep_alive: bool, status_line: &str, fields: &[(&str, 
     let (framing, keep_alive, content_length) = framing(&asked(version, false, keep_alive), &facts, known);
     let status_line = status_line.as_bytes();
     let (facts, app_fields) = (&facts, app_fields.as_slice());
-    let reply = ReplyHead { version, status_line, app_fields, facts, framing, keep_alive, content_length, date: DATE };
+    let reply =
+        ReplyHead { version, status_line, app_fields, facts, framing, keep_alive, content_length, server: &SERVER };
     let mut out = Vec::new();
     write_head(&mut out, &reply);
     String::from_utf8(out).unwrap()
@@ -208,24 +210,47 @@ fn chunk_sizes_have_no_leading_zeros() {
     }
 }
 
+fn page(reason: Reason, head_only: bool, json: bool, server: &ServerFields) -> (String, String) {
+    let page = ErrorPage { status: reason.status(), explain: reason.explain(), head_only, json };
+    let mut out = Vec::new();
+    error_page(&page, server, &mut out);
+    let text = String::from_utf8(out).unwrap();
+    let (head, page) = text.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), page.to_owned())
+}
+
 #[test]
 fn every_refusal_has_a_page_that_names_the_rule_and_closes() {
-    for reason in Reason::ALL {
-        let mut out = Vec::new();
-        error_page(reason.status(), reason.explain(), false, DATE, &mut out);
-        let text = String::from_utf8(out).unwrap();
-        let (head, page) = text.split_once("\r\n\r\n").unwrap();
+    for &reason in Reason::ALL {
+        let (head, plain) = page(reason, false, false, &SERVER);
         let phrase = reason_phrase(reason.status());
         assert_ne!(phrase, "Unknown");
         assert!(head.starts_with(&format!("HTTP/1.1 {} {phrase}\r\n", reason.status())), "{head}");
         assert!(head.contains("\r\nConnection: close\r\n"), "{head}");
-        assert!(head.contains(&format!("\r\nContent-Length: {}", page.len())), "{head}");
-        assert!(page.contains(reason.explain()), "{page}");
-
-        let mut out = Vec::new();
-        error_page(reason.status(), reason.explain(), true, DATE, &mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), format!("{head}\r\n\r\n"));
+        assert!(head.ends_with(&format!("\r\nContent-Length: {}", plain.len())), "{head}");
+        assert!(plain.contains(reason.explain()), "{plain}");
+        assert_eq!(page(reason, true, false, &SERVER), (head, String::new()));
     }
+}
+
+#[test]
+fn a_page_is_json_for_who_prefers_it() {
+    for &reason in Reason::ALL {
+        let (head, json) = page(reason, false, true, &SERVER);
+        let (status, phrase) = (reason.status(), reason_phrase(reason.status()));
+        assert!(head.contains("\r\nContent-Type: application/problem+json\r\n"), "{head}");
+        assert!(head.ends_with(&format!("\r\nContent-Length: {}", json.len())), "{head}");
+        let expected = format!(r#"{{"status": {status}, "title": "{phrase}", "detail": "{}"}}"#, reason.explain());
+        assert_eq!(json, expected + "\n");
+        assert!(!reason.explain().contains(['"', '\\']), "{reason:?} needs no escapes in JSON");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_to_be_named_is_not() {
+    let nameless = ServerFields { named: false, ..SERVER };
+    assert!(page(Reason::HostMissing, false, false, &SERVER).0.contains("\r\nServer: tapster\r\n"));
+    assert!(!page(Reason::HostMissing, false, false, &nameless).0.contains("Server"));
 }
 
 #[test]

@@ -2,14 +2,17 @@
 //!
 //! One pass over the fields, then one verdict. Looks at names and values only; the shape of lines is `request`'s.
 
+use crate::accept::prefers_json;
+use crate::field_names::{FieldNames, SCRIPT_NAME};
 use crate::grammar::{decimal, trim};
-use crate::head::{Body, Head, Limits, Version};
+use crate::head::{Body, Head, Limits, Span, Version};
 use crate::reject::Reason;
 use crate::target::is_host;
 
 /// What the fields said so far.
-#[derive(Debug, Default)]
-pub(super) struct Meaning {
+#[derive(Debug)]
+pub(super) struct Meaning<'n> {
+    names: &'n FieldNames,
     /// The index of the Host field.
     host: Option<usize>,
     content_length: Option<u64>,
@@ -18,6 +21,9 @@ pub(super) struct Meaning {
     close: bool,
     keep_alive: bool,
     expectation: Option<Expectation>,
+    prefers_json: bool,
+    /// The index of the SCRIPT_NAME field, where it counts.
+    script_name: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,13 +40,34 @@ enum Expectation {
     Unknown,
 }
 
-impl Meaning {
+impl<'n> Meaning<'n> {
+    /// Of no field yet, from a client that may send these names.
+    #[inline]
+    pub(super) fn new(names: &'n FieldNames) -> Self {
+        Self {
+            names,
+            host: None,
+            content_length: None,
+            content_type: false,
+            coding: None,
+            close: false,
+            keep_alive: false,
+            expectation: None,
+            prefers_json: false,
+            script_name: None,
+        }
+    }
+
     /// Takes the field at `index` of the head's list into account.
     #[inline]
     pub(super) fn note(&mut self, name: &[u8], value: &[u8], index: usize) -> Result<(), Reason> {
         // Most fields mean nothing here, and their length alone says so.
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.note_host(value, index),
+            6 if name.eq_ignore_ascii_case(b"accept") => {
+                self.prefers_json |= prefers_json(value);
+                Ok(())
+            }
             6 if name.eq_ignore_ascii_case(b"expect") => {
                 self.note_expectation(value);
                 Ok(())
@@ -48,6 +75,9 @@ impl Meaning {
             10 if name.eq_ignore_ascii_case(b"connection") => {
                 self.note_connection(value);
                 Ok(())
+            }
+            11 if name.eq_ignore_ascii_case(SCRIPT_NAME) && self.names.trusts_script_name() => {
+                self.note_script_name(index)
             }
             12 if name.eq_ignore_ascii_case(b"content-type") => self.note_content_type(),
             14 if name.eq_ignore_ascii_case(b"content-length") => self.note_content_length(value),
@@ -80,6 +110,11 @@ impl Meaning {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
         }
+    }
+
+    /// Two proxies that each name a mount point can't both be right.
+    fn note_script_name(&mut self, index: usize) -> Result<(), Reason> {
+        if self.script_name.replace(index).is_some() { Err(Reason::ScriptNameRepeated) } else { Ok(()) }
     }
 
     /// RFC 9110 section 5.3: a field that is no list can't be sent twice, and WSGI has one `CONTENT_TYPE`.
@@ -120,8 +155,18 @@ impl Meaning {
 
     /// Draws the conclusions into `head`, whose version, target and fields are there already.
     #[inline]
-    pub(super) fn conclude(self, limits: &Limits, overrides_host: bool, head: &mut Head) -> Result<(), Reason> {
+    pub(super) fn conclude(
+        self,
+        limits: &Limits,
+        overrides_host: bool,
+        window: &[u8],
+        head: &mut Head,
+    ) -> Result<(), Reason> {
+        head.prefers_json = self.prefers_json;
         self.conclude_host(overrides_host, head)?;
+        if let Some(index) = self.script_name {
+            mount(head, index, window)?;
+        }
         head.body = self.body(head.version)?;
         // RFC 9112 section 9.3: 1.1 stays unless told to close, 1.0 closes unless asked to stay.
         head.keep_alive = !self.close && (head.version == Version::Http11 || self.keep_alive);
@@ -179,6 +224,17 @@ impl Meaning {
             Coding { .. } => Ok(Body::Chunked),
         }
     }
+}
+
+/// The mount point that a proxy names, without a slash at its end.
+#[cold]
+fn mount(head: &mut Head, index: usize, window: &[u8]) -> Result<(), Reason> {
+    let Some(Span { start, end }) = head.fields.get(index).map(|field| field.value) else { return Ok(()) };
+    let slashes = Span { start, end }.of(window).iter().rev().take_while(|&&byte| byte == b'/').count();
+    let name = Span { start, end: end - slashes as u32 };
+    head.mount_at(name.of(window), window)?;
+    head.script_name = Some(name);
+    Ok(())
 }
 
 /// Registered codings (RFC 9112 section 7.2), and one that once was. Without chunked behind them the request has no

@@ -8,6 +8,8 @@ mod request;
 mod examine;
 mod fields;
 
+mod glimpse;
+
 mod chunked;
 mod extension;
 mod trailer;
@@ -16,4 +18,5 @@ pub mod reply;
 mod reply_field;
 
 pub use chunked::{Chunked, Decoded, Event};
+pub use glimpse::{Glimpse, glimpse};
 pub use request::parse_head;

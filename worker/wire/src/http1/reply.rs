@@ -22,6 +22,8 @@ pub struct RequestFacts {
     pub is_head: bool,
     /// Whether the client, and the server too, want the connection to stay.
     pub keep_alive: bool,
+    /// Whether the client would rather have an error as JSON.
+    pub prefers_json: bool,
 }
 
 /// What the framing depends on in the application's status and fields.
@@ -113,8 +115,17 @@ pub struct ReplyHead<'a> {
     pub keep_alive: bool,
     /// The Content-Length field to send: its third.
     pub content_length: Option<u64>,
+    /// What the server says of itself and of now.
+    pub server: &'a ServerFields,
+}
+
+/// The fields that are the server's own, in every reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerFields {
+    /// Whether there is a Server field.
+    pub named: bool,
     /// The date of now: see [`DateCache`](crate::DateCache).
-    pub date: &'a [u8; 29],
+    pub date: [u8; 29],
 }
 
 /// Appends the head, with the empty line that ends it.
@@ -126,11 +137,11 @@ pub fn write_head(out: &mut Vec<u8>, reply: &ReplyHead<'_>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(reply.status_line);
     out.extend_from_slice(b"\r\n");
-    if !reply.facts.has_server {
+    if reply.server.named && !reply.facts.has_server {
         append_server(out);
     }
     if !reply.facts.has_date {
-        append_date(out, reply.date);
+        append_date(out, &reply.server.date);
     }
     // RFC 9112 section 9.3: staying is the default in 1.1, and has to be said in 1.0.
     match (reply.keep_alive, reply.version) {
@@ -147,25 +158,39 @@ pub fn write_head(out: &mut Vec<u8>, reply: &ReplyHead<'_>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends a whole reply that refuses a request or reports an error, as a small plain page; the connection closes.
-///
-/// `explain` is one sentence for the client. With `head_only`, for HEAD, the page itself is left out.
-pub fn error_page(status: u16, explain: &str, head_only: bool, date: &[u8; 29], out: &mut Vec<u8>) {
-    let phrase = reason_phrase(status);
-    let mut code = itoa::Buffer::new();
-    let code = code.format(status);
-    let page = [code, " ", phrase, "\n\n", explain, "\n"];
+/// A small page that refuses a request or reports an error.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorPage<'a> {
+    /// The status code.
+    pub status: u16,
+    /// One sentence for the client. It goes into JSON as it is, so it has neither quotes nor backslashes.
+    pub explain: &'a str,
+    /// Whether the page itself is left out: the request is a HEAD.
+    pub head_only: bool,
+    /// Whether the page is JSON (RFC 9457's members `title`, `status` and `detail`) rather than plain text.
+    pub json: bool,
+}
 
-    out.extend_from_slice(b"HTTP/1.1 ");
-    append_all(out, &page[..3]);
+/// Appends a page as a whole reply, behind which the connection closes.
+pub fn error_page(page: &ErrorPage<'_>, server: &ServerFields, out: &mut Vec<u8>) {
+    let phrase = reason_phrase(page.status);
+    let mut code = itoa::Buffer::new();
+    let code = code.format(page.status);
+    let plain = [code, " ", phrase, "\n\n", page.explain, "\n"];
+    let json = ["{\"status\": ", code, ", \"title\": \"", phrase, "\", \"detail\": \"", page.explain, "\"}\n"];
+    let (body, kind) =
+        if page.json { (&json[..], "application/problem+json") } else { (&plain[..], "text/plain; charset=utf-8") };
+
+    append_all(out, &["HTTP/1.1 ", code, " ", phrase, "\r\n"]);
+    if server.named {
+        append_server(out);
+    }
+    append_date(out, &server.date);
+    append_all(out, &["Connection: close\r\nContent-Type: ", kind, "\r\n"]);
+    append_length(out, body.iter().map(|part| part.len() as u64).sum());
     out.extend_from_slice(b"\r\n");
-    append_server(out);
-    append_date(out, date);
-    out.extend_from_slice(b"Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\n");
-    append_length(out, page.iter().map(|part| part.len() as u64).sum());
-    out.extend_from_slice(b"\r\n");
-    if !head_only {
-        append_all(out, &page);
+    if !page.head_only {
+        append_all(out, body);
     }
 }
 

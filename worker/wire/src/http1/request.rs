@@ -11,6 +11,7 @@ use httparse::{Request, Status};
 
 use super::examine::{Look, examine, skip_empty_lines};
 use super::fields::Meaning;
+use crate::field_names::FieldNames;
 use crate::grammar::has_foreign_target_byte;
 use crate::head::{Field, Head, Limits, Progress, Span, Version};
 use crate::reject::{Reason, Reject};
@@ -27,22 +28,22 @@ const TRICKLE_BYTES: usize = 4096;
 ///
 /// `buf` may hold more than the head; `head.size` says where the body begins. While the answer is
 /// [`Progress::NeedMore`], call again with a longer `buf` that begins with the same bytes. Then, and after a reject,
-/// `head` holds nothing to rely on.
+/// `head` holds nothing to rely on. `names` says which underscores in names this client is allowed.
 ///
 /// # Errors
 ///
 /// The first rule of RFC 9110, RFC 9112 or `limits` that the request breaks; limits before the head is complete, too.
-pub fn parse_head(buf: &[u8], limits: &Limits, head: &mut Head) -> Result<Progress<()>, Reject> {
+pub fn parse_head(buf: &[u8], limits: &Limits, names: &FieldNames, head: &mut Head) -> Result<Progress<()>, Reject> {
     head.clear();
     let window = &buf[..buf.len().min(limits.head).min(u32::MAX as usize)];
-    let progress = parse_window(window, limits, head)?;
+    let progress = parse_window(window, limits, names, head)?;
     if progress == Progress::NeedMore && window.len() < buf.len() {
         return Err(first_offence(window, limits, Reason::HeadSize).into());
     }
     Ok(progress)
 }
 
-fn parse_window(window: &[u8], limits: &Limits, head: &mut Head) -> Result<Progress<()>, Reason> {
+fn parse_window(window: &[u8], limits: &Limits, names: &FieldNames, head: &mut Head) -> Result<Progress<()>, Reason> {
     let start = match window.first() {
         None => return Ok(Progress::NeedMore),
         // RFC 9112 section 2.2: empty lines before the request line are ignored.
@@ -56,16 +57,22 @@ fn parse_window(window: &[u8], limits: &Limits, head: &mut Head) -> Result<Progr
         return Ok(Progress::NeedMore);
     }
     if limits.fields <= FEW_FIELDS {
-        tokenize::<FEW_FIELDS>(window, start, limits, head)
+        tokenize::<FEW_FIELDS>(window, start, limits, names, head)
     } else {
-        tokenize_many(window, start, limits, head)
+        tokenize_many(window, start, limits, names, head)
     }
 }
 
 /// Apart, so that its 32 KiB are on the stack only where they are used.
 #[inline(never)]
-fn tokenize_many(window: &[u8], start: usize, limits: &Limits, head: &mut Head) -> Result<Progress<()>, Reason> {
-    tokenize::<{ Limits::MAX_FIELDS }>(window, start, limits, head)
+fn tokenize_many(
+    window: &[u8],
+    start: usize,
+    limits: &Limits,
+    names: &FieldNames,
+    head: &mut Head,
+) -> Result<Progress<()>, Reason> {
+    tokenize::<{ Limits::MAX_FIELDS }>(window, start, limits, names, head)
 }
 
 #[inline]
@@ -73,6 +80,7 @@ fn tokenize<const FIELDS: usize>(
     window: &[u8],
     start: usize,
     limits: &Limits,
+    names: &FieldNames,
     head: &mut Head,
 ) -> Result<Progress<()>, Reason> {
     let mut table = [const { MaybeUninit::uninit() }; FIELDS];
@@ -83,7 +91,7 @@ fn tokenize<const FIELDS: usize>(
             if let Some(tokens) = Tokens::of(&request)
                 && lines.are_sound(&tokens, limits)
             {
-                understand(&lines, &tokens, limits, head).map(Progress::Ready)
+                understand(&lines, &tokens, limits, names, head).map(Progress::Ready)
             } else {
                 Err(first_offence(window, limits, Reason::Malformed))
             }
@@ -167,7 +175,13 @@ impl Lines<'_> {
     }
 }
 
-fn understand(lines: &Lines<'_>, tokens: &Tokens<'_, '_>, limits: &Limits, head: &mut Head) -> Result<(), Reason> {
+fn understand(
+    lines: &Lines<'_>,
+    tokens: &Tokens<'_, '_>,
+    limits: &Limits,
+    names: &FieldNames,
+    head: &mut Head,
+) -> Result<(), Reason> {
     let method = tokens.method;
     head.size = lines.size;
     head.version = tokens.version;
@@ -180,10 +194,10 @@ fn understand(lines: &Lines<'_>, tokens: &Tokens<'_, '_>, limits: &Limits, head:
     head.query = parts.query;
     head.authority = parts.authority;
 
-    let mut meaning = Meaning::default();
+    let mut meaning = Meaning::new(names);
     for field in tokens.fields {
         let name = field.name.as_bytes();
-        if memchr::memchr(b'_', name).is_some() {
+        if memchr::memchr(b'_', name).is_some() && !names.admit(name)? {
             head.dropped += 1;
             continue;
         }
@@ -191,5 +205,5 @@ fn understand(lines: &Lines<'_>, tokens: &Tokens<'_, '_>, limits: &Limits, head:
         meaning.note(name, field.value, head.fields.len())?;
         head.fields.push(spans);
     }
-    meaning.conclude(limits, parts.overrides_host, head)
+    meaning.conclude(limits, parts.overrides_host, lines.window, head)
 }

@@ -6,7 +6,7 @@
 #![allow(clippy::expect_used)]
 
 use tapster_wire::http1::parse_head;
-use tapster_wire::{Body, Head, Limits, Progress, Reason, Reject, Span, Version};
+use tapster_wire::{Body, FieldNames, Head, Limits, Progress, Reason, Reject, Span, Version};
 
 /// What a request means, without offsets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(crate) struct Meaning {
     pub(crate) authority: Option<String>,
     pub(crate) is_head_method: bool,
     pub(crate) size: usize,
+    pub(crate) script_name: Option<String>,
+    pub(crate) prefers_json: bool,
 }
 
 pub(crate) fn meaning(buf: &[u8], head: &Head) -> Meaning {
@@ -44,13 +46,20 @@ pub(crate) fn meaning(buf: &[u8], head: &Head) -> Meaning {
         authority: head.authority.map(text),
         is_head_method: head.is_head_method,
         size: head.size,
+        script_name: head.script_name.map(text),
+        prefers_json: head.prefers_json,
     }
 }
 
 /// The verdict on all of `buf`: `None` is "need more".
 pub(crate) fn whole(buf: &[u8], limits: &Limits) -> Result<Option<Meaning>, Reject> {
+    whole_with(buf, limits, &FieldNames::default())
+}
+
+/// The same for a client that may send these names.
+pub(crate) fn whole_with(buf: &[u8], limits: &Limits, names: &FieldNames) -> Result<Option<Meaning>, Reject> {
     let mut head = Head::default();
-    Ok(match parse_head(buf, limits, &mut head)? {
+    Ok(match parse_head(buf, limits, names, &mut head)? {
         Progress::Ready(()) => Some(meaning(buf, &head)),
         Progress::NeedMore => None,
     })
@@ -60,7 +69,7 @@ pub(crate) fn whole(buf: &[u8], limits: &Limits) -> Result<Option<Meaning>, Reje
 pub(crate) fn trickled(buf: &[u8], limits: &Limits) -> Result<Option<Meaning>, Reject> {
     let mut head = Head::default();
     for end in 0..=buf.len() {
-        if let Progress::Ready(()) = parse_head(&buf[..end], limits, &mut head)? {
+        if let Progress::Ready(()) = parse_head(&buf[..end], limits, &FieldNames::default(), &mut head)? {
             return Ok(Some(meaning(buf, &head)));
         }
     }

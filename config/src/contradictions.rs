@@ -1,0 +1,32 @@
+//! Settings that are good each for itself and cannot stand together. Pure; called by `layers.rs` once all are read.
+
+use crate::Settings;
+
+/// A contradiction: the settings that it is between, and of each what it would have to be, as the rest of a sentence.
+/// The first that some source gives is the one to complain about.
+pub(crate) type Sides = [(&'static str, String); 2];
+
+/// The bytes of a head besides its first line: the two line ends that close it.
+const LINE_ENDS: usize = 4;
+
+/// All contradictions in the settings.
+pub(crate) fn of(settings: &Settings) -> Vec<Sides> {
+    let (line, head) = (settings.limit_request_line, settings.limit_request_head);
+    let mut found = Vec::new();
+    if head < line + LINE_ENDS {
+        found.push([
+            (
+                "limit_request_head",
+                format!(
+                    "must be at least {}, {LINE_ENDS} more than `limit_request_line`, not {head}",
+                    line + LINE_ENDS
+                ),
+            ),
+            (
+                "limit_request_line",
+                format!("must be at most {}, {LINE_ENDS} less than `limit_request_head`, not {line}", head - LINE_ENDS),
+            ),
+        ]);
+    }
+    found
+}
