@@ -4,17 +4,16 @@
 //!
 //! It reads no socket: `connection` feeds it what has come.
 
-use std::fs::File;
-use std::io::{self, Seek, Write};
-use std::path::Path;
+use std::io;
 
 use tapster_python::RequestBody;
 use tapster_wire::Reject;
 use tapster_wire::http1::{Chunked, Event};
 
+use crate::budget::Share;
 use crate::deadlines::Millis;
 use crate::pace::Pace;
-use crate::temporary;
+use crate::temporary::{Storage, TemporaryFile};
 
 /// A body larger than this, in bytes, goes to a file.
 const IN_MEMORY: usize = 512 * 1024;
@@ -36,8 +35,8 @@ enum Framing {
 /// A body that is here.
 #[derive(Debug)]
 pub(crate) enum Store {
-    Memory(Vec<u8>),
-    File { file: File, length: u64 },
+    Memory { bytes: Vec<u8>, share: Share },
+    File(TemporaryFile),
 }
 
 /// Why a body can't be taken.
@@ -51,16 +50,20 @@ pub(crate) enum Refused {
 
 impl Arriving {
     /// A body of that many bytes, whose head was complete at `now`.
-    pub(crate) fn of_length(length: u64, now: Millis) -> Self {
+    pub(crate) fn of_length(length: u64, now: Millis, storage: &Storage) -> Self {
         let expected = usize::try_from(length).unwrap_or(IN_MEMORY).min(IN_MEMORY);
-        let store = Store::Memory(Vec::with_capacity(expected));
+        let store = Store::Memory { bytes: Vec::with_capacity(expected), share: storage.memory.share() };
         Self { pace: Pace::new(now), framing: Framing::Length { missing: length }, store }
     }
 
     /// A body in chunks, of at most `limit` bytes; 0 for no limit.
-    pub(crate) fn chunked(limit: u64, now: Millis) -> Self {
+    pub(crate) fn chunked(limit: u64, now: Millis, storage: &Storage) -> Self {
         let framing = Framing::Chunked(Chunked::new(limit));
-        Self { pace: Pace::new(now), framing, store: Store::Memory(Vec::new()) }
+        Self {
+            pace: Pace::new(now),
+            framing,
+            store: Store::Memory { bytes: Vec::new(), share: storage.memory.share() },
+        }
     }
 
     /// How many bytes the rest of the body is, where that is known.
@@ -73,11 +76,11 @@ impl Arriving {
 
     /// Takes what belongs to the body from the front of `bytes`. Answers how much that was, and whether the body is
     /// complete now.
-    pub(crate) fn feed(&mut self, bytes: &[u8], folder: Option<&Path>) -> Result<(usize, bool), Refused> {
+    pub(crate) fn feed(&mut self, bytes: &[u8], storage: &Storage) -> Result<(usize, bool), Refused> {
         match &mut self.framing {
             Framing::Length { missing } => {
                 let count = usize::try_from(*missing).unwrap_or(usize::MAX).min(bytes.len());
-                self.store.append(&bytes[..count], folder).map_err(Refused::Disk)?;
+                self.store.append(&bytes[..count], storage).map_err(Refused::Disk)?;
                 *missing -= count as u64;
                 Ok((count, *missing == 0))
             }
@@ -87,7 +90,7 @@ impl Arriving {
                     let decoded = decoder.decode(&bytes[used..]).map_err(Refused::Client)?;
                     used += decoded.consumed;
                     match decoded.event {
-                        Event::Data(data) => self.store.append(data, folder).map_err(Refused::Disk)?,
+                        Event::Data(data) => self.store.append(data, storage).map_err(Refused::Disk)?,
                         Event::End => return Ok((used, true)),
                         Event::NeedMore => return Ok((used, false)),
                     }
@@ -103,36 +106,30 @@ impl Arriving {
 }
 
 impl Store {
-    fn append(&mut self, data: &[u8], folder: Option<&Path>) -> io::Result<()> {
+    fn append(&mut self, data: &[u8], storage: &Storage) -> io::Result<()> {
         match self {
-            Self::Memory(bytes) if bytes.len() + data.len() <= IN_MEMORY => {
-                bytes.extend_from_slice(data);
+            Self::Memory { bytes, share } => {
+                let size = bytes.len() + data.len();
+                if size <= IN_MEMORY && share.resize(size as u64) {
+                    bytes.extend_from_slice(data);
+                } else {
+                    let mut file = storage.file()?;
+                    file.append(bytes)?;
+                    file.append(data)?;
+                    *self = Self::File(file);
+                }
                 Ok(())
             }
-            Self::Memory(bytes) => {
-                let mut file = temporary::file(folder)?;
-                file.write_all(bytes)?;
-                file.write_all(data)?;
-                *self = Self::File { file, length: (bytes.len() + data.len()) as u64 };
-                Ok(())
-            }
-            Self::File { file, length } => {
-                file.write_all(data)?;
-                *length += data.len() as u64;
-                Ok(())
-            }
+            Self::File(file) => file.append(data),
         }
     }
 
     /// The body as the application gets it.
     pub(crate) fn as_request_body(&mut self) -> io::Result<RequestBody<'_>> {
         match self {
-            Self::Memory(bytes) if bytes.is_empty() => Ok(RequestBody::Empty),
-            Self::Memory(bytes) => Ok(RequestBody::Memory(bytes)),
-            Self::File { file, length } => {
-                file.rewind()?;
-                Ok(RequestBody::File { file: file.try_clone()?, length: *length })
-            }
+            Self::Memory { bytes, .. } if bytes.is_empty() => Ok(RequestBody::Empty),
+            Self::Memory { bytes, .. } => Ok(RequestBody::Memory(bytes)),
+            Self::File(file) => Ok(RequestBody::File { file: file.reopened()?, length: file.len() }),
         }
     }
 }

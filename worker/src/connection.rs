@@ -139,7 +139,7 @@ impl Connection {
             peer,
             standing,
             input: Buffer::default(),
-            out: Outgoing::default(),
+            out: Outgoing::new(&tools.storage),
             deadline,
             listed: false,
             state: if tools.proxies.preface.is_some() { State::Preface } else { State::Idle },
@@ -362,8 +362,8 @@ impl Connection {
             Body::Length(length) if length <= behind as u64 => {
                 return self.queue(Complete::InPlace(usize::try_from(length).unwrap_or(behind)), tools);
             }
-            Body::Length(length) => Arriving::of_length(length, tools.clock.now),
-            Body::Chunked => Arriving::chunked(tools.limits.body, tools.clock.now),
+            Body::Length(length) => Arriving::of_length(length, tools.clock.now, &tools.storage),
+            Body::Chunked => Arriving::chunked(tools.limits.body, tools.clock.now, &tools.storage),
         };
         // Before the body is asked for, rather than when all of it is here.
         if let Err(reject) = tools.proxies.origin(self.standing, head, self.input.bytes()) {
@@ -388,7 +388,7 @@ impl Connection {
     fn read_body(&mut self, head_size: usize, mut arriving: Box<Arriving>, tools: &mut Tools) -> Step {
         for _ in 0..READS_AT_ONCE {
             let behind = &self.input.bytes()[head_size..];
-            match arriving.feed(behind, tools.upload_folder.as_deref()) {
+            match arriving.feed(behind, &tools.storage) {
                 Ok((used, complete)) => {
                     self.input.used_behind(head_size, used);
                     if complete {
@@ -455,7 +455,7 @@ impl Connection {
             self.abandon(py, exchange, key, tools);
             return Step::Close;
         }
-        if !self.out.has_room(tools.upload_folder.as_deref()) {
+        if !self.out.has_room(&tools.storage) {
             if self.out.waiting() < before || self.deadline.at == NEVER {
                 self.deadline.at = tools.clock.now + tools.times.send;
             }
@@ -492,7 +492,7 @@ impl Connection {
                 self.deadline.at = tools.clock.now + tools.times.send;
             }
             // A slow client's reply need not stay in memory; where the disk won't take it, it has to.
-            let _ = self.out.has_room(tools.upload_folder.as_deref());
+            let _ = self.out.has_room(&tools.storage);
             return Step::Rest(State::Flushing(then), Verdict::Wait);
         }
         match then {

@@ -13,7 +13,9 @@ mod reactor;
 mod signals;
 
 mod body;
+mod budget;
 mod buffer;
+mod clock;
 mod connection;
 mod deadlines;
 mod dispatch;

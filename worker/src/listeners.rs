@@ -18,9 +18,9 @@ use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname
 use tapster_ipc::Slot;
 use tapster_sys::epoll;
 
+use crate::clock::Seldom;
 use crate::deadlines::Millis;
 use crate::socket::Socket;
-use crate::tools::Seldom;
 
 /// How long nothing is accepted after the process ran out of descriptors or memory, in milliseconds.
 const PAUSE: Millis = 200;

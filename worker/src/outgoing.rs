@@ -5,28 +5,28 @@
 //!
 //! It never closes a connection: errors are its owner's. Used by `connection`, and by the application's reply through [`ReplySink`].
 
-use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Write};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::sendfile::sendfile64;
 use tapster_python::{HIGH_WATER, Sink};
 use tapster_wire::Outbox;
 
+use crate::budget::Share;
 use crate::deadlines::Millis;
 use crate::socket::Socket;
-use crate::temporary;
+use crate::temporary::{Storage, TemporaryFile};
 
 /// With a file of this many bytes for one reply, its application waits until the client has taken them all.
 const MOST_ON_DISK: u64 = 1024 * 1024 * 1024;
 
 /// A reply's bytes, in the order that they are sent: those on disk, then those in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) memory: Outbox,
     pub(crate) disk: Disk,
+    /// For what is in memory while nobody works on it.
+    share: Share,
 }
 
 /// Whether a part of the reply is on disk.
@@ -44,24 +44,22 @@ pub(crate) enum Disk {
 /// Bytes in a file without a name.
 #[derive(Debug)]
 pub(crate) struct Spool {
-    file: File,
+    file: TemporaryFile,
     sent: u64,
-    end: u64,
     /// The disk has refused more.
     full: bool,
 }
 
 impl Outgoing {
+    /// Nothing.
+    pub(crate) fn new(storage: &Storage) -> Self {
+        Self { memory: Outbox::default(), disk: Disk::default(), share: storage.memory.share() }
+    }
+
     /// Sends what the socket takes.
     #[inline]
     pub(crate) fn flush(&mut self, socket: &mut Socket) -> io::Result<()> {
-        if let Disk::Holds(spool) = &mut self.disk {
-            if !spool.send(socket)? {
-                return Ok(());
-            }
-            self.disk = Disk::Unused;
-        }
-        socket.flush(&mut self.memory)
+        flush(&mut self.memory, &mut self.disk, socket)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -86,6 +84,7 @@ impl Outgoing {
     pub(crate) fn give_back(&mut self, spare: &mut Outbox) {
         if self.memory.is_empty() {
             *spare = std::mem::take(&mut self.memory);
+            self.share.resize(0);
             if matches!(self.disk, Disk::Failed) {
                 self.disk = Disk::Unused;
             }
@@ -94,8 +93,15 @@ impl Outgoing {
 
     /// Whether the application may go on: what is too much for memory has gone to disk, and the disk is not full.
     #[inline]
-    pub(crate) fn has_room(&mut self, folder: Option<&Path>) -> bool {
-        make_room(&mut self.memory, &mut self.disk, folder)
+    pub(crate) fn has_room(&mut self, storage: &Storage) -> bool {
+        let waiting = self.memory.waiting().len();
+        if waiting <= HIGH_WATER && self.share.resize(waiting as u64) {
+            return true;
+        }
+        let spooled = spool(&mut self.memory, &mut self.disk, storage);
+        // Memory that is needed is needed, budget or not.
+        self.share.resize(self.memory.waiting().len() as u64);
+        spooled
     }
 }
 
@@ -103,26 +109,37 @@ impl Disk {
     /// How many bytes it holds that have not been sent.
     fn waiting(&self) -> u64 {
         match self {
-            Self::Holds(spool) => spool.end - spool.sent,
+            Self::Holds(spool) => spool.file.len() - spool.sent,
             Self::Unused | Self::Failed => 0,
         }
     }
 }
 
-fn make_room(memory: &mut Outbox, disk: &mut Disk, folder: Option<&Path>) -> bool {
-    memory.waiting().len() <= HIGH_WATER || spool(memory, disk, folder)
+#[inline]
+fn flush(memory: &mut Outbox, disk: &mut Disk, socket: &mut Socket) -> io::Result<()> {
+    if let Disk::Holds(spool) = disk {
+        if !spool.send(socket)? {
+            return Ok(());
+        }
+        *disk = Disk::Unused;
+    }
+    socket.flush(memory)
+}
+
+fn make_room(memory: &mut Outbox, disk: &mut Disk, storage: &Storage) -> bool {
+    memory.waiting().len() <= HIGH_WATER || spool(memory, disk, storage)
 }
 
 #[cold]
-fn spool(memory: &mut Outbox, disk: &mut Disk, folder: Option<&Path>) -> bool {
+fn spool(memory: &mut Outbox, disk: &mut Disk, storage: &Storage) -> bool {
     let spooled = match disk {
         Disk::Failed => return false,
         // The whole file counts: what has been sent of it takes its place until all has.
-        Disk::Holds(spool) if spool.full || spool.end > MOST_ON_DISK => return false,
-        Disk::Holds(spool) => spool.append(memory.waiting()),
-        Disk::Unused => Spool::new(folder).and_then(|mut spool| {
-            spool.append(memory.waiting())?;
-            *disk = Disk::Holds(spool);
+        Disk::Holds(spool) if spool.full || spool.file.len() > MOST_ON_DISK => return false,
+        Disk::Holds(spool) => spool.file.append(memory.waiting()),
+        Disk::Unused => storage.file().and_then(|mut file| {
+            file.append(memory.waiting())?;
+            *disk = Disk::Holds(Spool { file, sent: 0, full: false });
             Ok(())
         }),
     };
@@ -145,23 +162,12 @@ fn spool(memory: &mut Outbox, disk: &mut Disk, folder: Option<&Path>) -> bool {
 }
 
 impl Spool {
-    fn new(folder: Option<&Path>) -> io::Result<Self> {
-        Ok(Self { file: temporary::file(folder)?, sent: 0, end: 0, full: false })
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // What a failed write leaves behind the end is written over.
-        self.file.write_all_at(bytes, self.end)?;
-        self.end += bytes.len() as u64;
-        Ok(())
-    }
-
     /// Sends what the socket takes; tells whether that was all.
     fn send(&mut self, socket: &Socket) -> io::Result<bool> {
-        while self.sent < self.end {
+        while self.sent < self.file.len() {
             let mut offset = self.sent.cast_signed();
-            let count = usize::try_from(self.end - self.sent).unwrap_or(usize::MAX).min(1 << 20);
-            match sendfile64(socket, &self.file, Some(&mut offset), count) {
+            let count = usize::try_from(self.file.len() - self.sent).unwrap_or(usize::MAX).min(1 << 20);
+            match sendfile64(socket, self.file.file(), Some(&mut offset), count) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(sent) => self.sent += sent as u64,
                 Err(nix::errno::Errno::EAGAIN) => return Ok(false),
@@ -177,15 +183,15 @@ impl Spool {
 pub(crate) struct ReplySink<'a> {
     socket: &'a mut Socket,
     disk: &'a mut Disk,
-    folder: Option<&'a Path>,
+    storage: &'a Storage,
     patience: Millis,
 }
 
 impl<'a> ReplySink<'a> {
     /// The connection's parts, which the application's reply has to itself while it runs; a client may take nothing for
     /// `patience`.
-    pub(crate) fn new(socket: &'a mut Socket, disk: &'a mut Disk, folder: Option<&'a Path>, patience: Millis) -> Self {
-        Self { socket, disk, folder, patience }
+    pub(crate) fn new(socket: &'a mut Socket, disk: &'a mut Disk, storage: &'a Storage, patience: Millis) -> Self {
+        Self { socket, disk, storage, patience }
     }
 }
 
@@ -211,12 +217,9 @@ impl Sink for ReplySink<'_> {
     }
 
     fn make_room(&mut self, out: &mut Outbox) -> io::Result<()> {
-        while !make_room(out, self.disk, self.folder) {
+        while !make_room(out, self.disk, self.storage) {
             self.socket.wait_until_writable(Duration::from_millis(self.patience))?;
-            let mut outgoing = Outgoing { memory: std::mem::take(out), disk: std::mem::take(self.disk) };
-            let flushed = outgoing.flush(self.socket);
-            (*out, *self.disk) = (outgoing.memory, outgoing.disk);
-            flushed?;
+            flush(out, self.disk, self.socket)?;
         }
         Ok(())
     }

@@ -4,8 +4,8 @@
 
 use tapster_wire::Reason;
 
+use crate::clock::Times;
 use crate::deadlines::{Millis, NEVER};
-use crate::tools::Times;
 
 /// A body's arrival so far.
 #[derive(Debug, Clone, Copy)]

@@ -15,23 +15,19 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::signal::Signal;
 use slab::Slab;
-use tapster_config::Settings;
 use tapster_ipc::channel::ChildChannel;
 use tapster_ipc::{ExitCode, Order, ReceiveError, Report, Scoreboard, Slot};
-use tapster_python::{Application, Caller, ErrorStream, HopByHop, LoadError, Peer, Python, Server};
+use tapster_python::{Application, LoadError, Peer, Python};
 use tapster_sys::lifeline::Deadman;
-use tapster_wire::{Head, Limits, Outbox};
 
-use crate::buffer::Buffer;
+use crate::clock::millis;
 use crate::connection::{Connection, Verdict};
 use crate::deadlines::{Deadlines, Millis, NEVER};
-use crate::life::{Context, failed, log_file};
+use crate::life::{Context, failed};
 use crate::listeners::{Address, Listeners};
-use crate::proxies::Proxies;
-use crate::refusals::Refusals;
 use crate::signals::StopSignals;
 use crate::socket::Socket;
-use crate::tools::{Clock, Habit, Seldom, Times, Tools, TurnToRun, millis};
+use crate::tools::{Tools, TurnToRun};
 use crate::worker::FINALISATION;
 
 const CHANNEL: usize = 0;
@@ -88,37 +84,9 @@ impl Reactor {
     pub(crate) fn new(py: Python<'_>, context: Context, slot: u32, app: Application) -> Result<Self, LoadError> {
         let Context { settings, scoreboard, listeners, .. } = context;
         let system = |error: io::Error| failed("can't set up the worker", &error);
-        let python = |error| failed("can't set up the interpreter for requests", &error);
         let listeners = Listeners::new(listeners, siblings(&scoreboard, slot, settings.workers)).map_err(system)?;
-        let multiprocess = settings.workers > 1;
-        let errors = ErrorStream::new(py, log_file(&settings)).map_err(python)?;
-        let proxies = Proxies::new(&settings, &std::env::var("SCRIPT_NAME").unwrap_or_default());
-        let server = |address| Server::new(py, address, multiprocess, &errors, &proxies.mount);
-        let servers = listeners.addresses().into_iter().map(server);
-        let hop_by_hop = match settings.hop_by_hop_headers {
-            tapster_config::HopByHop::Refuse => HopByHop::Refuse,
-            tapster_config::HopByHop::Drop => HopByHop::Drop,
-        };
-        let tools = Tools {
-            caller: Caller::new(py, app, hop_by_hop).map_err(python)?,
-            servers: servers.collect::<Result<_, _>>().map_err(python)?,
-            head: Head::default(),
-            limits: limits(&settings),
-            times: Times::new(&settings),
-            proxies,
-            refusals: Refusals::new(),
-            disk_complaints: Seldom::default(),
-            spare: Buffer::spare(),
-            spare_out: Outbox::default(),
-            clock: Clock::new(settings.server_header),
-            turn: TurnToRun::Free,
-            board: scoreboard.slot(slot).ok_or_else(|| failed("no such slot on the scoreboard", &slot))?,
-            upload_folder: settings.tmp_upload_dir,
-            most_pipelined: settings.limit_pipelined,
-            most_requests: if settings.keep_alive_requests == 0 { u32::MAX } else { settings.keep_alive_requests },
-            retiring: false,
-            habit: Habit::default(),
-        };
+        let board = scoreboard.slot(slot).ok_or_else(|| failed("no such slot on the scoreboard", &slot))?;
+        let tools = Tools::new(py, &settings, board, listeners.addresses(), app)?;
         Ok(Self {
             poll: Poll::new().map_err(system)?,
             events: Events::with_capacity(EVENTS_AT_ONCE),
@@ -484,14 +452,4 @@ impl Reactor {
 fn siblings(scoreboard: &Scoreboard, own: u32, workers: u32) -> Vec<Slot> {
     let seats = workers.saturating_mul(2).saturating_add(8);
     (0..seats).filter(|&seat| seat != own).map_while(|seat| scoreboard.slot(seat)).collect()
-}
-
-fn limits(settings: &Settings) -> Limits {
-    Limits {
-        request_line: settings.limit_request_line,
-        fields: settings.limit_request_fields,
-        field_size: settings.limit_request_field_size,
-        head: settings.limit_request_head,
-        body: settings.limit_request_body,
-    }
 }

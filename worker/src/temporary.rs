@@ -1,15 +1,78 @@
-//! Temporary files without a name: gone when they are closed, however the process ends.
+//! What is kept for slow clients, in memory or in temporary files: where, and how much in all.
 //!
-//! What is kept in them is `body`'s and `outgoing`'s business.
+//! Files have no name: they are gone when they are closed, however the process ends. What is kept in them is `body`'s and
+//! `outgoing`'s business.
 
 use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::io::{self, ErrorKind, Seek};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 
-/// A new one in `folder`, or in the system's folder for temporary files (`$TMPDIR`, else `/tmp`).
-pub(crate) fn file(folder: Option<&Path>) -> io::Result<File> {
-    match folder {
-        Some(folder) => tempfile::tempfile_in(folder),
-        None => tempfile::tempfile(),
+use crate::budget::{Budget, Share};
+
+/// What bodies and replies of one worker may take of its memory together, in bytes; the rest goes to files.
+const IN_MEMORY: u64 = 64 * 1024 * 1024;
+
+/// A worker's store.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    /// The system's folder for temporary files (`$TMPDIR`, else `/tmp`) where none is set.
+    folder: Option<PathBuf>,
+    pub(crate) memory: Budget,
+    disk: Budget,
+}
+
+impl Storage {
+    /// With files in `folder` that hold at most `on_disk` bytes together; 0 for no limit.
+    pub(crate) fn new(folder: Option<PathBuf>, on_disk: u64) -> Self {
+        let disk = Budget::new(if on_disk == 0 { u64::MAX } else { on_disk });
+        Self { folder, memory: Budget::new(IN_MEMORY), disk }
+    }
+
+    /// A new file.
+    pub(crate) fn file(&self) -> io::Result<TemporaryFile> {
+        let file = match &self.folder {
+            Some(folder) => tempfile::tempfile_in(folder)?,
+            None => tempfile::tempfile()?,
+        };
+        Ok(TemporaryFile { file, end: 0, share: self.disk.share() })
+    }
+}
+
+/// A file without a name.
+#[derive(Debug)]
+pub(crate) struct TemporaryFile {
+    file: File,
+    end: u64,
+    share: Share,
+}
+
+impl TemporaryFile {
+    /// Writes behind what is there, all or nothing.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let end = self.end + bytes.len() as u64;
+        if !self.share.resize(end) {
+            return Err(io::Error::new(ErrorKind::StorageFull, "tmp_upload_limit is reached"));
+        }
+        // What a failed write leaves behind the end is written over.
+        self.file.write_all_at(bytes, self.end)?;
+        self.end = end;
+        Ok(())
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> u64 {
+        self.end
+    }
+
+    /// The file itself.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Another handle of it, at its beginning.
+    pub(crate) fn reopened(&mut self) -> io::Result<File> {
+        self.file.rewind()?;
+        self.file.try_clone()
     }
 }

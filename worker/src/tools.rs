@@ -2,19 +2,18 @@
 //!
 //! A bench of values; what is done with them is the business of `connection` and `dispatch`. Owned by the reactor.
 
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use tapster_config::Settings;
 use tapster_ipc::Slot;
-use tapster_python::{Caller, Server};
-use tapster_wire::http1::reply::ServerFields;
-use tapster_wire::{DateCache, Head, Limits, Outbox};
+use tapster_python::{Application, Caller, ErrorStream, HopByHop, LoadError, Python, Server};
+use tapster_wire::{Head, Limits, Outbox};
 
 use crate::buffer::Buffer;
-use crate::deadlines::{Millis, NEVER};
+use crate::clock::{Clock, Seldom, Times};
+use crate::life::{failed, log_file};
+use crate::listeners::Address;
 use crate::proxies::Proxies;
 use crate::refusals::Refusals;
+use crate::temporary::Storage;
 
 /// The worker's one workbench.
 pub(crate) struct Tools {
@@ -33,8 +32,7 @@ pub(crate) struct Tools {
     pub(crate) clock: Clock,
     pub(crate) turn: TurnToRun,
     pub(crate) board: Slot,
-    /// Where large bodies go; the system's folder for temporary files where none is set.
-    pub(crate) upload_folder: Option<PathBuf>,
+    pub(crate) storage: Storage,
     /// How many bytes are read at once, and so the most that a connection holds behind the request that is being served.
     pub(crate) most_pipelined: usize,
     /// How many requests a connection may bring.
@@ -44,58 +42,55 @@ pub(crate) struct Tools {
     pub(crate) habit: Habit,
 }
 
-/// Keeps what happens again and again from filling the log.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Seldom(Millis);
-
-impl Seldom {
-    /// Between two lines about one thing, in milliseconds.
-    const SILENCE: Millis = 10_000;
-
-    /// Whether a line is due again at `now`, and takes it to be written.
-    pub(crate) fn is_time(&mut self, now: Millis) -> bool {
-        let is_time = now >= self.0;
-        if is_time {
-            self.0 = now + Self::SILENCE;
-        }
-        is_time
+impl Tools {
+    /// For a worker with these settings and this place on the scoreboard, whose listeners have these addresses.
+    pub(crate) fn new(
+        py: Python<'_>,
+        settings: &Settings,
+        board: Slot,
+        addresses: Vec<Address>,
+        app: Application,
+    ) -> Result<Self, LoadError> {
+        let python = |error| failed("can't set up the interpreter for requests", &error);
+        let multiprocess = settings.workers > 1;
+        let errors = ErrorStream::new(py, log_file(settings)).map_err(python)?;
+        let proxies = Proxies::new(settings, &std::env::var("SCRIPT_NAME").unwrap_or_default());
+        let server = |address| Server::new(py, address, multiprocess, &errors, &proxies.mount);
+        let servers = addresses.into_iter().map(server).collect::<Result<_, _>>().map_err(python)?;
+        let hop_by_hop = match settings.hop_by_hop_headers {
+            tapster_config::HopByHop::Refuse => HopByHop::Refuse,
+            tapster_config::HopByHop::Drop => HopByHop::Drop,
+        };
+        Ok(Self {
+            caller: Caller::new(py, app, hop_by_hop).map_err(python)?,
+            servers,
+            head: Head::default(),
+            limits: limits(settings),
+            times: Times::new(settings),
+            proxies,
+            refusals: Refusals::new(),
+            disk_complaints: Seldom::default(),
+            spare: Buffer::spare(),
+            spare_out: Outbox::default(),
+            clock: Clock::new(settings.server_header),
+            turn: TurnToRun::Free,
+            board,
+            storage: Storage::new(settings.tmp_upload_dir.clone(), settings.tmp_upload_limit),
+            most_pipelined: settings.limit_pipelined,
+            most_requests: if settings.keep_alive_requests == 0 { u32::MAX } else { settings.keep_alive_requests },
+            retiring: false,
+            habit: Habit::default(),
+        })
     }
 }
 
-/// How long things may take, in milliseconds.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Times {
-    /// A request's head, from its first byte; and from the connection's start to that byte.
-    pub(crate) head: Millis,
-    /// Silence within a body.
-    pub(crate) body: Millis,
-    /// A whole body.
-    pub(crate) body_total: Millis,
-    /// A body's bytes a second; 0 for any.
-    pub(crate) body_min_rate: u64,
-    /// A request's wait for its turn: the setting `timeout`.
-    pub(crate) queue: Millis,
-    /// A client that takes nothing of a reply.
-    pub(crate) send: Millis,
-    /// Our end of a connection being closed and the client's not.
-    pub(crate) linger: Millis,
-    /// An idle connection; 0 closes each after its reply.
-    pub(crate) keep_alive: Millis,
-}
-
-impl Times {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        let or_never = |time: Duration| if time.is_zero() { NEVER } else { millis(time) };
-        Self {
-            head: millis(settings.client_header_timeout),
-            body: millis(settings.client_body_timeout),
-            body_total: or_never(settings.client_body_total_timeout),
-            body_min_rate: settings.client_body_min_rate,
-            queue: or_never(settings.timeout),
-            send: millis(settings.send_timeout),
-            linger: millis(settings.lingering_timeout),
-            keep_alive: millis(settings.keep_alive),
-        }
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        request_line: settings.limit_request_line,
+        fields: settings.limit_request_fields,
+        field_size: settings.limit_request_field_size,
+        head: settings.limit_request_head,
+        body: settings.limit_request_body,
     }
 }
 
@@ -137,39 +132,4 @@ impl TurnToRun {
     pub(crate) fn is_open_to(self, key: usize) -> bool {
         self == Self::Free || self == Self::Of(key)
     }
-}
-
-/// The time, looked at once a round.
-#[derive(Debug)]
-pub(crate) struct Clock {
-    pub(crate) now: Millis,
-    dates: DateCache,
-    /// What replies say of the server, the date included.
-    pub(crate) server: ServerFields,
-}
-
-impl Clock {
-    /// For a server that replies name or not.
-    pub(crate) fn new(named: bool) -> Self {
-        let mut clock = Self { now: 0, dates: DateCache::new(), server: ServerFields { named, date: [b' '; 29] } };
-        clock.look();
-        clock
-    }
-
-    /// The time has passed, but not so much that the date could be another: for within a round.
-    #[inline]
-    pub(crate) fn glance(&mut self) {
-        self.now = millis(tapster_sys::stamp::monotonic());
-    }
-
-    pub(crate) fn look(&mut self) {
-        self.glance();
-        let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.server.date = *self.dates.at(second);
-    }
-}
-
-/// A duration as deadlines count.
-pub(crate) fn millis(duration: Duration) -> Millis {
-    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }

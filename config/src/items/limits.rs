@@ -54,11 +54,19 @@ macro_rules! limits {
         {
             brief: "Where bodies too large for memory are kept.",
             long: "Those of requests over 512 KiB until the application has read them, and what is over 1 MiB of a reply, \
-                   up to 1 GiB each, until a slow client has taken it. The files have no name there and vanish with \
-                   their request.",
+                   up to 1 GiB each, until a slow client has taken it; smaller ones too, where all connections of a worker \
+                   together would have more than 64 MiB in memory. The files have no name there and vanish with their \
+                   request.",
             value: "DIR",
             default_note: Some("$TMPDIR, else /tmp"),
             example: Some(r#""/var/tmp""#),
+        }
+        tmp_upload_limit: u64 = 16 << 30; Size { min: 0, max: i64::MAX.unsigned_abs() };
+        {
+            brief: "The most that a worker keeps in temporary files at a time; 0 is no limit.",
+            long: "Beyond it a request body that is too large for memory is answered with 507, and a reply waits for its \
+                   client. Set it below the room that `tmp_upload_dir` has.",
+            value: "SIZE",
         }
     } } };
 }

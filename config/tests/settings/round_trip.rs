@@ -37,6 +37,7 @@ fn every_setting_changed() -> Settings {
         keep_alive_requests: 0,
         worker_connections: 1_000_000,
         tmp_upload_dir: Some("/no/such/directory".into()),
+        tmp_upload_limit: 5 << 30,
         client_header_timeout: Duration::from_millis(100),
         client_body_timeout: Duration::from_millis(1001),
         client_body_min_rate: 0,
@@ -118,6 +119,7 @@ limit_request_body = \"1GiB\"
 limit_pipelined = \"64KiB\"
 keep_alive_requests = 10000
 worker_connections = 1000
+tmp_upload_limit = "16GiB"
 client_header_timeout = \"30s\"
 client_body_timeout = \"30s\"
 client_body_min_rate = 500

@@ -3,6 +3,7 @@
 //! Whether they are trusted, and what their header fields mean, has been decided by then (`tapster_wire::forwarded`).
 
 use pyo3::prelude::*;
+use tapster_wire::decode_path;
 use tapster_wire::forwarded::{Origin, Scheme};
 
 use crate::environ::{Dict, Keys};
@@ -29,7 +30,9 @@ fn lay_over_addresses(dict: &Dict<'_, '_>, keys: &Keys, origin: &Origin<'_>, hos
         }
     }
     if let Some(prefix) = origin.prefix {
-        dict.set_latin1(&keys.script_name, prefix)?;
+        let mut decoded = Vec::with_capacity(prefix.len());
+        decode_path(prefix, &mut decoded);
+        dict.set_latin1(&keys.script_name, &decoded)?;
     }
     let host = origin.host.unwrap_or(host);
     let (name, port) = server_name_and_port(host, origin.scheme);

@@ -1,0 +1,101 @@
+//! The time, and how long things may take.
+//!
+//! The one place of the worker that reads clocks. What follows from the time is decided elsewhere.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tapster_config::Settings;
+use tapster_wire::DateCache;
+use tapster_wire::http1::reply::ServerFields;
+
+use crate::deadlines::{Millis, NEVER};
+
+/// The time, looked at once a round.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    pub(crate) now: Millis,
+    dates: DateCache,
+    /// What replies say of the server, the date included.
+    pub(crate) server: ServerFields,
+}
+
+impl Clock {
+    /// For a server that replies name or not.
+    pub(crate) fn new(named: bool) -> Self {
+        let mut clock = Self { now: 0, dates: DateCache::new(), server: ServerFields { named, date: [b' '; 29] } };
+        clock.look();
+        clock
+    }
+
+    /// The time has passed, but not so much that the date could be another: for within a round.
+    #[inline]
+    pub(crate) fn glance(&mut self) {
+        self.now = millis(tapster_sys::stamp::monotonic());
+    }
+
+    pub(crate) fn look(&mut self) {
+        self.glance();
+        let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.server.date = *self.dates.at(second);
+    }
+}
+
+/// A duration as deadlines count.
+pub(crate) fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}
+
+/// How long things may take, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    /// A request's head, from its first byte; and from the connection's start to that byte.
+    pub(crate) head: Millis,
+    /// Silence within a body.
+    pub(crate) body: Millis,
+    /// A whole body.
+    pub(crate) body_total: Millis,
+    /// A body's bytes a second; 0 for any.
+    pub(crate) body_min_rate: u64,
+    /// A request's wait for its turn: the setting `timeout`.
+    pub(crate) queue: Millis,
+    /// A client that takes nothing of a reply.
+    pub(crate) send: Millis,
+    /// Our end of a connection being closed and the client's not.
+    pub(crate) linger: Millis,
+    /// An idle connection; 0 closes each after its reply.
+    pub(crate) keep_alive: Millis,
+}
+
+impl Times {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let or_never = |time: Duration| if time.is_zero() { NEVER } else { millis(time) };
+        Self {
+            head: millis(settings.client_header_timeout),
+            body: millis(settings.client_body_timeout),
+            body_total: or_never(settings.client_body_total_timeout),
+            body_min_rate: settings.client_body_min_rate,
+            queue: or_never(settings.timeout),
+            send: millis(settings.send_timeout),
+            linger: millis(settings.lingering_timeout),
+            keep_alive: millis(settings.keep_alive),
+        }
+    }
+}
+
+/// Keeps what happens again and again from filling the log.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seldom(Millis);
+
+impl Seldom {
+    /// Between two lines about one thing, in milliseconds.
+    const SILENCE: Millis = 10_000;
+
+    /// Whether a line is due again at `now`, and takes it to be written.
+    pub(crate) fn is_time(&mut self, now: Millis) -> bool {
+        let is_time = now >= self.0;
+        if is_time {
+            self.0 = now + Self::SILENCE;
+        }
+        is_time
+    }
+}
