@@ -16,7 +16,7 @@ LARGE = 32 << 20
 def server(request, serve_module):
     """One worker with the application that misbehaves, shared by the tests of one CPython."""
     request.param.require()
-    return serve_module("misuse:application", interpreter=request.param)
+    return serve_module("misuse:application", "--keep-alive", "30", interpreter=request.param)
 
 
 @pytest.fixture(scope="module", params=on_every_interpreter("misuse"))
@@ -25,7 +25,7 @@ def server_without_disk(request, serve_module, tmp_path_factory):
     request.param.require()
     folder = tmp_path_factory.mktemp("uploads")
     settings = f'tmp_upload_dir = "{folder}"\n'
-    server = serve_module("misuse:application", interpreter=request.param, settings=settings)
+    server = serve_module("misuse:application", "--keep-alive", "30", interpreter=request.param, settings=settings)
     folder.rmdir()
     return server
 

@@ -15,7 +15,7 @@ tapster = pytest.mark.tapster
 def server(request, serve_module):
     """One worker with the conformance application, shared by the tests of one CPython."""
     request.param.require()
-    return serve_module("conformance:application", interpreter=request.param)
+    return serve_module("conformance:application", "--keep-alive", "30", interpreter=request.param)
 
 
 @pytest.mark.parametrize(

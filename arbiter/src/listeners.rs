@@ -45,7 +45,7 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// For a start: the server that ran before may not be quite gone.
-    pub(crate) const START: Self = Self { trials: 5, pause: Duration::from_millis(250) };
+    pub(crate) const START: Self = Self { trials: 5, pause: Duration::from_secs(1) };
     /// For a reload, during which nothing else is done.
     pub(crate) const RELOAD: Self = Self { trials: 1, pause: Duration::ZERO };
 }

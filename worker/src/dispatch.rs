@@ -10,8 +10,9 @@ use std::time::Duration;
 use tapster_python::{Exchange, Python, Request, RequestBody, Turn, Wire};
 
 use crate::body::Store;
-use crate::connection::{Connection, Step};
+use crate::connection::Connection;
 use crate::outgoing::ReplySink;
+use crate::state::Step;
 use crate::tools::Tools;
 
 /// A request's body, wherever it is.

@@ -24,6 +24,7 @@ mod pace;
 mod proxies;
 mod refusals;
 mod socket;
+mod state;
 mod temporary;
 mod tools;
 

@@ -21,12 +21,13 @@ use tapster_python::{Application, LoadError, Peer, Python};
 use tapster_sys::lifeline::Deadman;
 
 use crate::clock::millis;
-use crate::connection::{Connection, Verdict};
+use crate::connection::Connection;
 use crate::deadlines::{Deadlines, Millis, NEVER};
 use crate::life::{Context, failed};
 use crate::listeners::{Address, Listeners};
 use crate::signals::StopSignals;
 use crate::socket::Socket;
+use crate::state::Verdict;
 use crate::tools::{Tools, TurnToRun};
 use crate::worker::FINALISATION;
 
