@@ -17,6 +17,8 @@ use crate::temporary::{Storage, TemporaryFile};
 
 /// A body larger than this, in bytes, goes to a file.
 const IN_MEMORY: usize = 512 * 1024;
+/// Memory for a body whose first byte has not come is at most so many bytes.
+const RESERVED: usize = 16 * 1024;
 
 /// A body that is arriving.
 #[derive(Debug)]
@@ -51,7 +53,8 @@ pub(crate) enum Refused {
 impl Arriving {
     /// A body of that many bytes, whose head was complete at `now`.
     pub(crate) fn of_length(length: u64, now: Millis, storage: &Storage) -> Self {
-        let expected = usize::try_from(length).unwrap_or(IN_MEMORY).min(IN_MEMORY);
+        // Of a larger body no more is reserved than has come: many clients announce what they never send.
+        let expected = usize::try_from(length).unwrap_or(RESERVED).min(RESERVED);
         let store = Store::Memory { bytes: Vec::with_capacity(expected), share: storage.memory.share() };
         Self { pace: Pace::new(now), framing: Framing::Length { missing: length }, store }
     }
