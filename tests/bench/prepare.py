@@ -14,6 +14,7 @@ from pathlib import Path
 import servers
 
 HERE = Path(__file__).resolve().parent
+APPS = HERE / "apps"
 ROOT = HERE.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 VENV = TARGET / "bench-venv"
@@ -31,6 +32,11 @@ class Prepared:
     missing: dict[str, str] = field(default_factory=dict)
     #: Reason why a program of ours is not there, by server name.
     unbuilt: dict[str, str] = field(default_factory=dict)
+
+    def lacking(self, server: servers.Server) -> str:
+        """Why a server can't be measured; empty if it can."""
+        missing = [f"{name}: {self.missing[name]}" for name in server.packages if name in self.missing]
+        return self.unbuilt.get(server.name, "; ".join(missing))
 
 
 def prepare(python: str, more_packages: tuple[str, ...], build: bool) -> Prepared:

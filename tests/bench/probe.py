@@ -50,36 +50,36 @@ def wait_until_up(server: subprocess.Popen, port: int) -> None:
 def manners(port: int, path: str, expect: bytes) -> Manners:
     """Checks one answer and finds out how the server treats connections."""
     try:
-        with _Connection(port) as first:
+        with Connection(port) as first:
             body = first.ask(path)
             if body != expect:
                 raise ServerFailed(f"answered {body[:40]!r} instead of {expect[:40]!r}")
             keeps_alive = first.ask_again(path)
             serves_beside_idle = True
             if keeps_alive:
-                with _Connection(port, WAITS_S) as second:
+                with Connection(port, WAITS_S) as second:
                     serves_beside_idle = second.ask_again(path)
         return Manners(keeps_alive, serves_beside_idle)
     except OSError as error:
         raise ServerFailed(f"a plain request failed: {error}") from error
 
 
-class _Connection:
+class Connection:
     """One HTTP/1.1 connection that knows as much of the protocol as the apps here use: Content-Length bodies."""
 
     def __init__(self, port: int, timeout_s: float = ANSWER_DEADLINE_S) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
         self._closes = False
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_) -> None:
-        self._socket.close()
+        self.socket.close()
 
     def ask(self, path: str) -> bytes:
         """The body of the answer to a GET."""
-        self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         seen = b""
         while b"\r\n\r\n" not in seen:
             seen += self._more(seen)
@@ -100,7 +100,7 @@ class _Connection:
             return False
 
     def _more(self, seen: bytes) -> bytes:
-        chunk = self._socket.recv(65536)
+        chunk = self.socket.recv(65536)
         if not chunk:
             raise ServerFailed(f"closed the connection after {seen[:60]!r}")
         return chunk

@@ -11,6 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 STOP_DEADLINE_S = 10.0
+#: A server that uses less than this share of a CPU for so long has nothing left to do but what clients go on sending.
+_QUIET_S = 0.4
+_QUIET_SHARE = 0.1
 
 
 class ServerFailed(Exception):
@@ -46,7 +49,38 @@ def cpu_seconds(root: int) -> dict[int, float]:
     From the kernel's CPU clock of each process: the sum that `/proc/PID/stat` shows as utime + stime, in nanoseconds
     instead of ticks, with the threads that have ended counted in.
     """
-    return {pid: time.clock_gettime(_cpu_clock(pid)) for pid in tree(root)}
+    return {pid: own_cpu_seconds(pid) for pid in tree(root)}
+
+
+def own_cpu_seconds(pid: int) -> float:
+    """CPU time of one process, without those that it has started."""
+    return time.clock_gettime(_cpu_clock(pid))
+
+
+def memory_kib(root: int) -> int:
+    """Memory of the tree under `root`: the sum of its processes' proportional set sizes (PSS).
+
+    What two of them share counts once, and a page that one of them has come to own counts as one more. Memory of the
+    kernel's, as sockets have it, is not in it.
+    """
+    found = 0
+    for pid in tree(root):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                found += int(line.split()[1])
+    return found
+
+
+def wait_until_quiet(root: int, deadline_s: float) -> None:
+    """Returns when the tree under `root` uses next to no CPU any more, or after the deadline: it may never rest."""
+    end = time.monotonic() + deadline_s
+    before = sum(cpu_seconds(root).values())
+    while time.monotonic() < end:
+        time.sleep(_QUIET_S)
+        after = sum(cpu_seconds(root).values())
+        if after - before < _QUIET_SHARE * _QUIET_S:
+            return
+        before = after
 
 
 def tree(root: int) -> list[int]:

@@ -3,9 +3,14 @@
 A new peer is one more entry here (and its pin in `requirements.txt`). Access logs are off everywhere.
 """
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+#: For a server to print its options.
+_HELP_DEADLINE_S = 20
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,9 @@ class Place:
     threads: int
     tapster: Path
     floor: Path
+    #: 0 leaves a server its own default.
+    keep_alive_s: int = 0
+    worker_connections: int = 0
 
     @property
     def bind(self) -> str:
@@ -51,7 +59,21 @@ def _tapster(place: Place) -> list[str]:
     threads = ["--threads", str(place.threads)] if place.threads > 1 else []
     python = str(place.bin / "python")
     where = ["--chdir", str(place.apps), "--python", python]
-    return [str(place.tapster), "-b", place.bind, "-w", "1", *threads, *where, place.app]
+    size = ["-w", "1", *threads, *_patience(place, place.tapster)]
+    return [str(place.tapster), "-b", place.bind, *size, *where, place.app]
+
+
+def _patience(place: Place, program: Path) -> list[str]:
+    """The options of tapster and gunicorn for many connections that stay, where they are set and known."""
+    options = {"--keep-alive": place.keep_alive_s, "--worker-connections": place.worker_connections}
+    named = {option: value for option, value in options.items() if value}
+    known = _help(program) if named else ""
+    return [part for option, value in named.items() if option in known for part in (option, str(value))]
+
+
+@cache
+def _help(program: Path) -> str:
+    return subprocess.run([program, "--help"], text=True, stdout=subprocess.PIPE, timeout=_HELP_DEADLINE_S).stdout
 
 
 def _gunicorn(place: Place, *more: str) -> list[str]:
@@ -59,7 +81,8 @@ def _gunicorn(place: Place, *more: str) -> list[str]:
 
 
 def _gunicorn_gthread(place: Place) -> list[str]:
-    return _gunicorn(place, "-k", "gthread", "--threads", str(place.threads))
+    size = ["--threads", str(place.threads), *_patience(place, place.bin / "gunicorn")]
+    return _gunicorn(place, "-k", "gthread", *size)
 
 
 def _granian(place: Place) -> list[str]:

@@ -1,35 +1,50 @@
-"""The results as Markdown: one table for each case and number of connections."""
+"""The page as Markdown, with one table for each case and number of connections."""
 
 import platform
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 import prepare
 from cases import Case
 from measure import Sample
+from plain import PlainRow
 from servers import BJOERN, FLOOR, SERVERS, Server
-
+from trial import Setup
 
 #: Above this share of a CPU, other programs disturb what is measured.
 NOISE = 0.1
 
 
-@dataclass
-class Row:
-    """What is known of one server in one case: samples by number of connections, or the reason why there are none."""
-
-    samples: dict[int, list[Sample]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    #: Why it was not measured, or not to the end.
-    reason: str = ""
+def render(sections: list[str], command: str, setup: Setup, rounds: int, others: list[float]) -> str:
+    """The page. `others` is what other programs used of the CPUs in each sample."""
+    return "\n".join([_preface(command, rounds, setup.seconds, others), *sections])
 
 
-def render(results: dict[Case, dict[Server, Row]], command: str, rounds: int, seconds: int) -> str:
-    parts = [_preface(command, rounds, seconds, _others(results))]
-    for case, rows in results.items():
-        parts += [_section(case, rows, connections) for connections in case.connections]
-    return "\n".join(parts)
+def sections(results: dict[Case, dict[Server, PlainRow]]) -> list[str]:
+    """A section for each case and number of connections."""
+    return [_section(case, rows, connections) for case, rows in results.items() for connections in case.connections]
+
+
+def others(results: dict[Case, dict[Server, PlainRow]]) -> list[float]:
+    """What other programs used of the CPUs in each sample."""
+    rows = [row for rows in results.values() for row in rows.values()]
+    return [sample.others for row in rows for samples in row.samples.values() for sample in samples]
+
+
+def cell(text: str) -> str:
+    """Text that does not end its cell."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def failures(samples: list[Sample]) -> list[str]:
+    """The note on requests without an answer, if there were any."""
+    failed = sum(sample.failed for sample in samples)
+    return [f"**{failed} failed of {sum(sample.requests for sample in samples)}**"] if failed else []
+
+
+def not_measured(reason: str, in_part: bool) -> list[str]:
+    """The note on a server that was not measured, if there is a reason, or not to the end."""
+    return [f"**not measured{' to the end' if in_part else ''}**: {reason}"] if reason else []
 
 
 def _preface(command: str, rounds: int, seconds: int, others: list[float]) -> str:
@@ -37,7 +52,7 @@ def _preface(command: str, rounds: int, seconds: int, others: list[float]) -> st
 
     {command}
 
-wrote this page: {rounds} × {seconds} s for each server and number of connections, all in one run, the servers in turn,
+wrote this page: {rounds} × {seconds} s for each server and load, all in one run, the servers in turn,
 the median shown. Each server has one worker, pinned to one core with all its processes; the load
 (`wrk`, one thread) has another. CPU is user + system time of all the server's processes, divided by the requests
 answered; *spread* is its lowest and highest round. Times drift from machine to machine and from day to day: compare
@@ -45,11 +60,6 @@ the ratios. {_quiet(others)}
 
 {_machine()}, Python {prepare.python_version()}, {_versions()}.
 """
-
-
-def _others(results: dict[Case, dict[Server, Row]]) -> list[float]:
-    rows = [row for rows in results.values() for row in rows.values()]
-    return [sample.others for row in rows for samples in row.samples.values() for sample in samples]
 
 
 def _quiet(others: list[float]) -> str:
@@ -60,7 +70,7 @@ def _quiet(others: list[float]) -> str:
     return f"{share}: **this machine was busy, measure again**." if median(others) > NOISE else f"{share}."
 
 
-def _section(case: Case, rows: dict[Server, Row], connections: int) -> str:
+def _section(case: Case, rows: dict[Server, PlainRow], connections: int) -> str:
     bjoern = _cpu_of(rows, BJOERN, connections)
     floor = _cpu_of(rows, FLOOR, connections)
     lines = [
@@ -77,13 +87,10 @@ def _section(case: Case, rows: dict[Server, Row], connections: int) -> str:
     return "\n".join([*lines, ""])
 
 
-def _line(server: Server, row: Row, samples: list[Sample], bjoern: float | None, floor: float | None) -> str:
+def _line(server: Server, row: PlainRow, samples: list[Sample], bjoern: float | None, floor: float | None) -> str:
     notes = [note for note in (server.note, *row.notes) if note]
-    failed = sum(sample.failed for sample in samples)
-    if failed:
-        notes.append(f"**{failed} failed of {sum(sample.requests for sample in samples)}**")
-    if row.reason:
-        notes.append(f"**not measured{' to the end' if samples else ''}**: {row.reason}")
+    notes += failures(samples)
+    notes += not_measured(row.reason, bool(samples))
     if samples:
         cpu = [sample.cpu_us_per_request for sample in samples]
         rate = median(sample.requests_per_s for sample in samples)
@@ -97,10 +104,10 @@ def _line(server: Server, row: Row, samples: list[Sample], bjoern: float | None,
         ]
     else:
         figures = ["–"] * 5
-    return "| " + " | ".join([server.name, *figures, _cell("; ".join(notes))]) + " |"
+    return "| " + " | ".join([server.name, *figures, cell("; ".join(notes))]) + " |"
 
 
-def _cpu_of(rows: dict[Server, Row], name: str, connections: int) -> float | None:
+def _cpu_of(rows: dict[Server, PlainRow], name: str, connections: int) -> float | None:
     for server, row in rows.items():
         if server.name == name and row.samples.get(connections):
             return median(sample.cpu_us_per_request for sample in row.samples[connections])
@@ -113,10 +120,6 @@ def _ratio(value: float, base: float | None) -> str:
 
 def _threads(case: Case) -> str:
     return f"{case.threads} thread{'s' if case.threads > 1 else ''} a worker where a server has threads"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _versions() -> str:

@@ -19,7 +19,7 @@ def needs(*programs):
     if os.geteuid() != 0:
         reasons.append("not root")
     if missing:
-        reasons.append(f"not installed: {', '.join(missing)} (tests/deploy/packages.txt)")
+        reasons.append(f"not installed: {', '.join(missing)} (tests/packages.txt)")
     if debian() is None:
         reasons.append("the program built here runs in a tree of the same Debian release, and this is not Debian")
     return pytest.mark.skipif(bool(reasons), reason="; ".join(reasons))
