@@ -53,6 +53,8 @@ pub(crate) struct Connection {
     client_closes: bool,
     /// How many requests it has brought.
     pub(crate) requests: u32,
+    /// Since when nothing depends on it, if its state says so; `NEVER` until its socket has been looked at.
+    spare_since: Millis,
     farewell: Farewell,
 }
 
@@ -82,6 +84,7 @@ impl Connection {
             ended: false,
             client_closes: false,
             requests: 0,
+            spare_since: NEVER,
             farewell: Farewell::Due,
         }
     }
@@ -93,10 +96,20 @@ impl Connection {
         self.hung_up |= hung_up;
     }
 
-    /// Whether it waits for a request.
+    /// Since when it could be closed and nobody would miss it: it waits for a request, or for its client to have seen the
+    /// end.
     #[inline]
-    pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.state, State::Idle)
+    pub(crate) fn spare_since(&self) -> Option<Millis> {
+        let is_spare = matches!(self.state, State::Idle | State::Lingering) && self.spare_since != NEVER;
+        is_spare.then_some(self.spare_since)
+    }
+
+    /// Whether bytes have come that nobody has looked at: then it is not spare after all.
+    #[cold]
+    pub(crate) fn has_news(&mut self) -> bool {
+        let has_news = matches!(self.state, State::Idle) && self.socket.has_bytes();
+        self.readable |= has_news;
+        has_news
     }
 
     /// Goes on as far as possible. `key` is the reactor's name for it.
@@ -242,7 +255,12 @@ impl Connection {
         if self.input.is_empty() {
             match self.fill(tools.most_pipelined) {
                 Fill::Filled => {}
-                Fill::Blocked => return Step::Rest(State::Idle, Verdict::Wait),
+                Fill::Blocked => {
+                    if self.spare_since == NEVER {
+                        self.spare_since = tools.clock.now;
+                    }
+                    return Step::Rest(State::Idle, Verdict::Wait);
+                }
                 Fill::Ended => return Step::Close,
             }
         }
@@ -433,6 +451,7 @@ impl Connection {
             Then::NextRequest => {
                 let idle = if tools.retiring { LAST_CALL.min(tools.times.keep_alive) } else { tools.times.keep_alive };
                 self.deadline.at = tools.clock.now + idle;
+                self.spare_since = tools.clock.now;
                 match (self.input.is_empty(), self.readable) {
                     (false, _) => Step::Rest(State::Idle, Verdict::Again),
                     (true, true) => Step::Go(State::Idle),
@@ -445,6 +464,7 @@ impl Connection {
                 Ok(()) => {
                     self.farewell = Farewell::Needless;
                     self.deadline.at = tools.clock.now + tools.times.linger;
+                    self.spare_since = tools.clock.now;
                     Step::Go(State::Lingering)
                 }
                 Err(_) => Step::Close,

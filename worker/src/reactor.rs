@@ -37,6 +37,8 @@ const LISTENERS: usize = 2;
 /// Connections' tokens are their keys plus this.
 const CONNECTIONS: usize = 1 << 16;
 const EVENTS_AT_ONCE: usize = 256;
+/// Memory is given back to the system no more often than this, in milliseconds.
+const TRIM_EVERY: Millis = 1_000;
 
 /// The loop and all that it owns.
 pub(crate) struct Reactor {
@@ -57,8 +59,10 @@ pub(crate) struct Reactor {
     life: Life,
     /// More connections than this are not held.
     most_connections: usize,
-    /// How many of them are idle.
-    idle: usize,
+    /// How many of them could be closed for another.
+    spare: usize,
+    /// When memory may be given back to the system, at the earliest.
+    trims_at: Millis,
 }
 
 /// A connection in a list. It stands in one list at most, once.
@@ -103,7 +107,8 @@ impl Reactor {
             graceful: settings.graceful_timeout,
             life: Life::Serving,
             most_connections: settings.worker_connections as usize,
-            idle: 0,
+            trims_at: 0,
+            spare: 0,
         })
     }
 
@@ -186,10 +191,21 @@ impl Reactor {
             self.take_up(py, listed);
         }
         self.mind_deadlines(py);
-        if self.tools.refusals.due <= self.tools.clock.now {
+        self.tidy_up();
+        Ok(())
+    }
+
+    /// What is done once in a while.
+    #[inline]
+    fn tidy_up(&mut self) {
+        let now = self.tools.clock.now;
+        if self.tools.refusals.due <= now {
             self.tools.refusals.sum_up();
         }
-        Ok(())
+        if self.tools.storage.has_slack() && now >= self.trims_at {
+            self.trims_at = now + TRIM_EVERY;
+            self.tools.storage.give_slack_back();
+        }
     }
 
     /// Sleeps until something happens. The interpreter's lock is free meanwhile.
@@ -234,6 +250,9 @@ impl Reactor {
             until = until.min(opens);
         }
         until = until.min(self.tools.refusals.due);
+        if self.tools.storage.has_slack() {
+            until = until.min(self.trims_at);
+        }
         // A millisecond more, since the clock's are cut off: waking early would only mean to wait again.
         (until != NEVER).then(|| Duration::from_millis(until.saturating_sub(now) + 1))
     }
@@ -272,16 +291,16 @@ impl Reactor {
     #[inline]
     fn advance(&mut self, py: Python<'_>, key: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let was_idle = connection.is_idle();
+        let was_spare = connection.spare_since().is_some();
         let verdict = connection.advance(py, key, &mut self.tools);
-        self.follow(py, key, was_idle, verdict);
+        self.follow(py, key, was_spare, verdict);
     }
 
-    /// Does what a connection's step has come to, before which it was idle or not.
+    /// Does what a connection's step has come to, before which it was spare or not.
     #[inline]
-    fn follow(&mut self, py: Python<'_>, key: usize, was_idle: bool, verdict: Verdict) {
+    fn follow(&mut self, py: Python<'_>, key: usize, was_spare: bool, verdict: Verdict) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        self.idle = self.idle + usize::from(connection.is_idle()) - usize::from(was_idle);
+        self.spare = self.spare + usize::from(connection.spare_since().is_some()) - usize::from(was_spare);
         match verdict {
             Verdict::Wait => self.deadlines.watch(key, &mut connection.deadline),
             Verdict::Again | Verdict::AwaitTurn => {
@@ -298,7 +317,7 @@ impl Reactor {
 
     fn drop_connection(&mut self, py: Python<'_>, key: usize) {
         if let Some(mut connection) = self.connections.try_remove(key) {
-            self.idle -= usize::from(connection.is_idle());
+            self.spare -= usize::from(connection.spare_since().is_some());
             connection.drop_everything(py, key, &mut self.tools);
             connection.say_goodbye();
             self.tools.board.set_connections(self.connections.len());
@@ -317,7 +336,7 @@ impl Reactor {
             }
             let Some((socket, address)) = self.listeners.accept(listener, now) else { return };
             if self.connections.len() >= self.most_connections {
-                self.drop_longest_idle(py);
+                self.make_room(py);
             }
             self.add_connection(py, socket, listener, address);
             let count = self.connections.len();
@@ -330,17 +349,26 @@ impl Reactor {
         }
     }
 
-    /// Whether one connection more can be held, be it in an idle one's place.
+    /// Whether one connection more can be held, be it in the place of one that is spare.
     fn has_room(&self) -> bool {
-        self.connections.len() < self.most_connections || self.idle > 0
+        self.connections.len() < self.most_connections || self.spare > 0
     }
 
-    /// Closes the connection that would be closed for idleness first.
+    /// Closes the connection that has been spare for longest. One whose next request is in its socket already is not, and is
+    /// taken up instead.
     #[cold]
-    fn drop_longest_idle(&mut self, py: Python<'_>) {
-        let idle = self.connections.iter().filter(|(_, connection)| connection.is_idle() && !connection.listed);
-        if let Some(key) = idle.min_by_key(|(_, connection)| connection.deadline.at).map(|(key, _)| key) {
-            self.drop_connection(py, key);
+    fn make_room(&mut self, py: Python<'_>) {
+        loop {
+            let spare = self.connections.iter_mut().filter(|(_, connection)| !connection.listed);
+            let spare = spare.filter_map(|(key, connection)| Some((connection.spare_since()?, key)));
+            let Some((_, key)) = spare.min() else { return };
+            let Some(connection) = self.connections.get_mut(key) else { return };
+            if !connection.has_news() {
+                self.drop_connection(py, key);
+                return;
+            }
+            connection.listed = true;
+            self.ready.push_back(Listed { key, serial: connection.deadline.serial() });
         }
     }
 
@@ -354,7 +382,6 @@ impl Reactor {
                 let deadline = self.deadlines.issue();
                 let standing = self.tools.proxies.standing(address.map(|(ip, _)| ip));
                 let connection = Connection::new(socket, listener, peer, standing, deadline, &self.tools);
-                self.idle += usize::from(connection.is_idle());
                 let connection = entry.insert(connection);
                 self.deadlines.watch(key, &mut connection.deadline);
             }
@@ -369,13 +396,13 @@ impl Reactor {
             self.deadlines.due(now, |key| self.connections.get_mut(key).map(|found| &mut found.deadline))
         {
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            let (was_idle, mut verdict) = (connection.is_idle(), Verdict::Wait);
+            let (was_spare, mut verdict) = (connection.spare_since().is_some(), Verdict::Wait);
             if connection.deadline.at <= now {
                 verdict = connection.late(py, key, &mut self.tools);
                 // Whatever list it stood in, it waits for its socket now.
                 connection.listed &= verdict != Verdict::Wait;
             }
-            self.follow(py, key, was_idle, verdict);
+            self.follow(py, key, was_spare, verdict);
         }
     }
 

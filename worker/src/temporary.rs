@@ -12,6 +12,8 @@ use crate::budget::{Budget, Share};
 
 /// What bodies and replies of one worker may take of its memory together, in bytes; the rest goes to files.
 const IN_MEMORY: u64 = 64 * 1024 * 1024;
+/// So many bytes that have been freed are worth giving back to the system.
+const WORTH_WHILE: u64 = 4 * 1024 * 1024;
 
 /// A worker's store.
 #[derive(Debug)]
@@ -27,6 +29,20 @@ impl Storage {
     pub(crate) fn new(folder: Option<PathBuf>, on_disk: u64) -> Self {
         let disk = Budget::new(if on_disk == 0 { u64::MAX } else { on_disk });
         Self { folder, memory: Budget::new(IN_MEMORY), disk }
+    }
+
+    /// Whether so much memory has been freed that the allocator may hold a lot that nobody needs.
+    #[inline]
+    pub(crate) fn has_slack(&self) -> bool {
+        let peak = self.memory.peak();
+        peak >= WORTH_WHILE && self.memory.taken() <= peak / 4
+    }
+
+    /// Has the allocator give it back.
+    #[cold]
+    pub(crate) fn give_slack_back(&self) {
+        self.memory.forget_peak();
+        tapster_sys::memory::trim();
     }
 
     /// A new file.

@@ -9,6 +9,7 @@ pub mod fds;
 pub mod fork;
 pub mod interpreter;
 pub mod lifeline;
+pub mod memory;
 pub mod rights;
 pub mod shm;
 pub mod signals;

@@ -7,8 +7,8 @@ macro_rules! deadlines {
         client_header_timeout: Duration = Duration::from_secs(30); Time { min: 100, max: DAY };
         {
             brief: "How long a client may take to send a request's head; then 408 is answered.",
-            long: "Counted from the request's first byte, for the first request from the start of its connection, to \
-                   the end of its header fields, however steadily they come.",
+            long: "Counted from the request's first byte to the end of its header fields, however steadily they come. A new \
+                   connection that sends nothing is closed after the same time.",
             value: "DURATION",
         }
         client_body_timeout: Duration = Duration::from_secs(30); Time { min: 100, max: DAY };

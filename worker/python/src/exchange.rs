@@ -206,7 +206,11 @@ impl Caller {
         let ending = match ended {
             Ok(()) => running(&mut start, wire, complete),
             Err(failure) => {
-                failure.log(py, start.request());
+                if start.response().client_gone && failure.is_broken_pipe(py) {
+                    log::debug!("the client was gone before the end of the reply to {}", start.request());
+                } else {
+                    failure.log(py, start.request());
+                }
                 running(&mut start, wire, fail)
             }
         };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pyo3::exceptions::PyBrokenPipeError;
 use pyo3::prelude::*;
 
 use crate::traceback;
@@ -19,6 +20,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Whether it is what `write()` raises for a client that is gone, which is no fault of the application's.
+    pub(crate) fn is_broken_pipe(&self, py: Python<'_>) -> bool {
+        matches!(self, Self::Raised(error) if error.is_instance_of::<PyBrokenPipeError>(py))
+    }
+
     /// Writes it down. Runs Python code, for the traceback.
     pub(crate) fn log(&self, py: Python<'_>, request: impl fmt::Display) {
         match self {

@@ -28,6 +28,11 @@ pub(crate) fn assertion(message: &str) -> Raise {
     Raise(unsafe { ffi::PyExc_AssertionError }, message.into())
 }
 
+pub(crate) fn broken_pipe(message: &str) -> Raise {
+    // SAFETY: as above.
+    Raise(unsafe { ffi::PyExc_BrokenPipeError }, message.into())
+}
+
 pub(crate) fn type_error(message: String) -> Raise {
     // SAFETY: as above.
     Raise(unsafe { ffi::PyExc_TypeError }, message)

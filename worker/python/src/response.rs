@@ -169,6 +169,9 @@ impl Response {
 
     /// The next bytes of the body, behind a head that has left.
     pub(crate) fn send_body(&mut self, data: &[u8]) {
+        if self.client_gone {
+            return;
+        }
         let data = match self.framing {
             Framing::NoBody => return,
             Framing::Length(length) => {

@@ -15,7 +15,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::declaration::{Declaration, HopByHop};
-use crate::raise::{Raise, assertion, type_error};
+use crate::raise::{Raise, assertion, broken_pipe, type_error};
 use crate::response::{Phase, Response};
 use crate::text::{bytes_of, encode_latin1, type_name};
 
@@ -224,6 +224,10 @@ unsafe extern "C" fn write(capsule: *mut ffi::PyObject, data: *mut ffi::PyObject
             response.send_body(bytes);
             response.send_now(&[]);
             wait_for_room(shared);
+            if (*shared.as_ptr()).response.client_gone {
+                // An application that pushes for ever would not learn it otherwise.
+                return broken_pipe("write(): the client is gone").set(py);
+            }
         }
         ffi::Py_INCREF(ffi::Py_None());
         ffi::Py_None()

@@ -7,8 +7,8 @@ use crate::grammar::trim;
 /// Whether the Accept list `value` ranks JSON above text.
 #[inline]
 pub(crate) fn prefers_json(value: &[u8]) -> bool {
-    // What most clients send.
-    value != b"*/*" && !value.starts_with(b"text/") && ranks_json_first(value)
+    // Most clients name no type with a "j" in it.
+    memchr::memchr2(b'j', b'J', value).is_some() && ranks_json_first(value)
 }
 
 fn ranks_json_first(value: &[u8]) -> bool {
@@ -74,6 +74,8 @@ mod tests {
             ("application/json;q=2", false),
             ("application/json;q=0.1234", false),
             ("json", false),
+            ("text/plain;q=0.4, application/json; q=0.5", true),
+            ("text/html, image/jpeg, */*;q=0.8", false),
             (",,;;q=,", false),
         ];
         for (value, expected) in rows {
