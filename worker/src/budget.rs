@@ -56,6 +56,9 @@ impl Share {
     /// Takes more or gives back, so that it is `bytes` afterwards; or stays what it was where there is not so much left.
     #[inline]
     pub(crate) fn resize(&mut self, bytes: u64) -> bool {
+        if bytes == self.taken {
+            return true;
+        }
         let Account { left, least, .. } = &*self.budget.0;
         match left.get().saturating_add(self.taken).checked_sub(bytes) {
             Some(rest) => {

@@ -9,6 +9,7 @@
 
 use std::io::ErrorKind;
 
+use log::Level;
 use tapster_python::{Ending, Exchange, Peer, Python, Turn};
 use tapster_wire::http1::{glimpse, parse_head, reply};
 use tapster_wire::proxy_protocol::parse_preface;
@@ -27,7 +28,7 @@ use crate::tools::{Tools, TurnToRun};
 /// For a request to arrive on an idle connection of a worker that is about to end. Closing at once would lose one that is
 /// on its way.
 const LAST_CALL: Millis = 2_000;
-/// Reads of one body in one go, so that a fast client does not keep the others waiting.
+/// Reads from one client in one go, so that a fast one does not keep the others waiting.
 const READS_AT_ONCE: usize = 16;
 
 /// A connection.
@@ -175,13 +176,19 @@ impl Connection {
             State::Preface | State::Head => self.refuse(&Reason::HeadTimeout.into(), tools),
             State::Body { arriving, .. } => self.refuse(&arriving.pace.offence(now, &tools.times).into(), tools),
             State::Replying(exchange) => {
-                log::info!("a client took nothing of its reply for {} ms and was cut off", tools.times.send);
                 self.abandon(py, exchange, key, tools);
-                Step::Close
+                self.cut_off("it took nothing of its reply for send_timeout", tools)
+            }
+            State::Flushing(_) if !self.out.is_empty() => {
+                self.cut_off("it took nothing of its reply for send_timeout", tools)
             }
             State::Queued { .. } => {
-                log::warn!("a request waited longer than timeout while another reply was being made, and got a 503");
-                self.answer(503, "The server was busy with another request for too long.", tools)
+                if tools.refusals.busy_notices.is_time(now) {
+                    log::warn!(
+                        "a request waited longer than timeout while another reply was being made, and got a 503"
+                    );
+                }
+                self.refuse(&Reason::Busy.into(), tools)
             }
             State::Idle | State::Flushing(_) | State::Lingering => Step::Close,
         };
@@ -193,6 +200,19 @@ impl Connection {
             }
             Step::Rest(..) | Step::Close => Verdict::Close,
         }
+    }
+
+    /// Ends it in the midst of a reply, and shows that: a plain end could make a reply without a length look whole.
+    fn cut_off(&mut self, why: &str, tools: &mut Tools) -> Step {
+        let level = if tools.refusals.note_cut_off(tools.clock.now) { Level::Info } else { Level::Debug };
+        log::log!(level, "cut off a client {}: {why}", self.socket);
+        self.break_off();
+        Step::Close
+    }
+
+    fn break_off(&mut self) {
+        self.socket.reset_on_close();
+        self.farewell = Farewell::Needless;
     }
 
     /// The last thing that is done with it.
@@ -216,11 +236,15 @@ impl Connection {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Replying(exchange) => {
                 self.abandon(py, exchange, key, tools);
+                self.break_off();
+                true
+            }
+            State::Flushing(_) if !self.out.is_empty() => {
+                self.break_off();
                 true
             }
             State::Head | State::Body { .. } | State::Queued { .. } => true,
-            State::Flushing(_) => !self.out.is_empty(),
-            State::Preface | State::Idle | State::Lingering => false,
+            State::Preface | State::Idle | State::Flushing(_) | State::Lingering => false,
         }
     }
 
@@ -309,18 +333,26 @@ impl Connection {
         let head = &tools.head;
         self.client_closes = !head.keep_alive;
         let behind = self.input.len() - head.size;
-        let arriving = match head.body {
+        let is_here = match head.body {
+            Body::None => true,
+            Body::Length(length) => length <= behind as u64,
+            Body::Chunked => false,
+        };
+        // The call judges it; but who would have to wait for that, for a body or a turn, is told at once.
+        if !(is_here && tools.turn == TurnToRun::Free)
+            && let Err(reject) = tools.proxies.origin(self.standing, head, self.input.bytes())
+        {
+            return self.refuse(&reject, tools);
+        }
+        let mut arriving = match head.body {
             Body::None | Body::Length(0) => return self.queue(Complete::NoBody, tools),
-            Body::Length(length) if length <= behind as u64 => {
+            Body::Length(length) if is_here => {
                 return self.queue(Complete::InPlace(usize::try_from(length).unwrap_or(behind)), tools);
             }
             Body::Length(length) => Arriving::of_length(length, tools.clock.now, &tools.storage),
             Body::Chunked => Arriving::chunked(tools.limits.body, tools.clock.now, &tools.storage),
         };
-        // Before the body is asked for, rather than when all of it is here.
-        if let Err(reject) = tools.proxies.origin(self.standing, head, self.input.bytes()) {
-            return self.refuse(&reject, tools);
-        }
+        arriving.pace.note(behind, tools.clock.now);
         if head.expect_continue && head.version == Version::Http11 && behind == 0 {
             self.out.memory.end().extend_from_slice(reply::CONTINUE);
             if self.out.flush(&mut self.socket).is_err() {
@@ -349,10 +381,8 @@ impl Connection {
                 }
                 Err(Refused::Client(reject)) => return self.refuse(&reject, tools),
                 Err(Refused::Disk(error)) => {
-                    if tools.disk_complaints.is_time(tools.clock.now) {
-                        log::error!("can't keep a request's body in a temporary file: {error} (see tmp_upload_dir)");
-                    }
-                    return self.answer(507, "The server has no room for the request's body.", tools);
+                    tools.storage.complain("a request's body", &error);
+                    return self.refuse(&Reason::Storage.into(), tools);
                 }
             }
             // What comes behind the body is the next request's.
@@ -443,8 +473,11 @@ impl Connection {
             if self.out.waiting() < before {
                 self.deadline.at = tools.clock.now + tools.times.send;
             }
-            // A slow client's reply need not stay in memory; where the disk won't take it, it has to.
-            let _ = self.out.has_room(&tools.storage);
+            // A slow client's reply need not stay in memory. Where neither memory nor disk has room for it, the client has
+            // to go: the application has given it away already, and cannot be held back any more.
+            if !self.out.is_kept(&tools.storage) {
+                return self.cut_off("there is no room for what it has not taken of its reply", tools);
+            }
             return Step::Rest(State::Flushing(then), Verdict::Wait);
         }
         match then {
@@ -491,16 +524,17 @@ impl Connection {
         Step::Rest(State::Lingering, Verdict::Again)
     }
 
+    /// Answers in the application's place, and ends the connection: what else it holds can't be told apart any more.
     pub(crate) fn refuse(&mut self, reject: &Reject, tools: &mut Tools) -> Step {
         tools.refusals.note(reject, tools.clock.now);
         log::debug!("refused a request {}: {reject}", self.socket);
-        self.answer(reject.status, reject.reason.explain(), tools)
-    }
-
-    /// Answers in the application's place, and ends the connection: what else it holds can't be told apart any more.
-    pub(crate) fn answer(&mut self, status: u16, explain: &str, tools: &mut Tools) -> Step {
         let wanted = glimpse(self.input.bytes());
-        let page = reply::ErrorPage { status, explain, head_only: wanted.is_head_method, json: wanted.prefers_json };
+        let page = reply::ErrorPage {
+            status: reject.status,
+            explain: reject.reason.explain(),
+            head_only: wanted.is_head_method,
+            json: wanted.prefers_json,
+        };
         reply::error_page(&page, &tools.clock.server, self.out.memory.end());
         self.client_closes = false;
         self.deadline.at = tools.clock.now + tools.times.send;

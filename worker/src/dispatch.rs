@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use tapster_python::{Exchange, Python, Request, RequestBody, Turn, Wire};
+use tapster_wire::Reason;
 
 use crate::body::Store;
 use crate::connection::Connection;
@@ -43,8 +44,8 @@ impl Connection {
             Complete::Stored(store) => match store.as_request_body() {
                 Ok(body) => body,
                 Err(error) => {
-                    log::error!("can't read a request's body back from its temporary file: {error}");
-                    return self.answer(500, "The server lost the request's body.", tools);
+                    tools.storage.complain("a request's body", &error);
+                    return self.refuse(&Reason::Storage.into(), tools);
                 }
             },
         };
@@ -57,7 +58,7 @@ impl Connection {
             body,
         };
         let stays = tools.times.keep_alive > 0 && !tools.retiring && self.requests + 1 < tools.most_requests;
-        let mut sink = ReplySink::new(&mut self.socket, &mut self.out.disk, &tools.storage, tools.times.send);
+        let mut sink = ReplySink::new(&mut self.socket, &mut self.out.disk, &tools.storage, tools.times.push());
         let mut wire = Wire { out: &mut self.out.memory, sink: &mut sink };
         let turn = tools.caller.call(py, request, stays, tools.clock.server, &mut wire);
         // However long it took: deadlines count from now.
@@ -69,7 +70,7 @@ impl Connection {
     /// Asks the application for more of its reply.
     pub(crate) fn resume(&mut self, py: Python<'_>, exchange: Exchange, tools: &mut Tools) -> Turn {
         tools.board.busy(Duration::from_millis(tools.clock.now));
-        let mut sink = ReplySink::new(&mut self.socket, &mut self.out.disk, &tools.storage, tools.times.send);
+        let mut sink = ReplySink::new(&mut self.socket, &mut self.out.disk, &tools.storage, tools.times.push());
         let turn = tools.caller.resume(py, exchange, &mut Wire { out: &mut self.out.memory, sink: &mut sink });
         tools.clock.glance();
         turn

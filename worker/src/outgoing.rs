@@ -99,9 +99,13 @@ impl Outgoing {
             return true;
         }
         let spooled = spool(&mut self.memory, &mut self.disk, storage);
-        // Memory that is needed is needed, budget or not.
         self.share.resize(self.memory.waiting().len() as u64);
         spooled
+    }
+
+    /// The same for a reply that the application has finished: whether there is room for it at all, in memory or on disk.
+    pub(crate) fn is_kept(&mut self, storage: &Storage) -> bool {
+        self.has_room(storage) || self.share.resize(self.memory.waiting().len() as u64)
     }
 }
 
@@ -150,7 +154,7 @@ fn spool(memory: &mut Outbox, disk: &mut Disk, storage: &Storage) -> bool {
         }
         Err(error) => {
             // A full disk costs no reply: this one goes on at its client's pace.
-            log::warn!("can't keep a reply in a temporary file: {error} (see tmp_upload_dir)");
+            storage.complain("a reply", &error);
             match disk {
                 Disk::Unused => *disk = Disk::Failed,
                 Disk::Holds(spool) => spool.full = true,

@@ -21,7 +21,7 @@ pub(crate) struct Proxies {
     pub(crate) preface: Option<ProxyMode>,
     senders_of_prefaces: Networks,
     /// Where the application is mounted, unless a request says otherwise: without a slash at its end, mostly empty.
-    pub(crate) mount: String,
+    pub(crate) mount_point: String,
 }
 
 /// What a peer may do.
@@ -34,8 +34,8 @@ pub(crate) struct Standing {
 }
 
 impl Proxies {
-    /// As the settings have it. `mount` is the environment's `SCRIPT_NAME`, as gunicorn reads it.
-    pub(crate) fn new(settings: &Settings, mount: &str) -> Self {
+    /// As the settings have it. `mount_point` is the environment's `SCRIPT_NAME`, as gunicorn reads it.
+    pub(crate) fn new(settings: &Settings, mount_point: &str) -> Self {
         let forwarders = networks(&settings.forwarded_allow_ips);
         let headers = trusted_headers(&settings.trusted_proxy_headers);
         let header_map = match settings.header_map {
@@ -55,7 +55,7 @@ impl Proxies {
                 ProxyProtocol::Auto => Some(ProxyMode::Auto),
             },
             senders_of_prefaces: networks(&settings.proxy_allow_ips),
-            mount: mount.trim_end_matches('/').to_owned(),
+            mount_point: mount_point.trim_end_matches('/').to_owned(),
         }
     }
 
@@ -74,10 +74,10 @@ impl Proxies {
     /// Takes the environment's mount point off the path of a request that names none itself.
     #[inline]
     pub(crate) fn mount(&self, head: &mut Head, buffer: &[u8]) -> Result<(), Reject> {
-        if self.mount.is_empty() || head.script_name.is_some() {
+        if self.mount_point.is_empty() || head.script_name.is_some() {
             return Ok(());
         }
-        head.mount_at(self.mount.as_bytes(), buffer).map_err(Reject::from)
+        head.mount_at(self.mount_point.as_bytes(), buffer).map_err(Reject::from)
     }
 
     /// What the request says of its origin.

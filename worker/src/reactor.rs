@@ -1,7 +1,8 @@
 //! The worker's loop: poll, move connections on, mind deadlines, hear the arbiter.
 //!
-//! The reactor is one value that one thread owns. It decides nothing about requests, which are the connections' matter, and
-//! nothing about its own life, which is the arbiter's: it ends when it has been told to, or when the arbiter is gone.
+//! The reactor is one value that one thread owns. It decides nothing about requests, which are the connections' matter, but
+//! which connection goes where there are too many; and nothing about its own life, which is the arbiter's: it ends when it
+//! has been told to, or when the arbiter is gone.
 //!
 //! It never parses, and never calls the application but through a connection. Made and run by `worker`.
 
@@ -65,7 +66,7 @@ pub(crate) struct Reactor {
     trims_at: Millis,
 }
 
-/// A connection in a list. It stands in one list at most, once.
+/// A connection in a list. Of entries that it has left behind, none counts: it is `listed` by the newest.
 #[derive(Debug, Clone, Copy)]
 struct Listed {
     key: usize,
@@ -335,7 +336,7 @@ impl Reactor {
                 return;
             }
             let Some((socket, address)) = self.listeners.accept(listener, now) else { return };
-            if self.connections.len() >= self.most_connections {
+            if self.life == Life::Serving && self.connections.len() >= self.most_connections {
                 self.make_room(py);
             }
             self.add_connection(py, socket, listener, address);
@@ -398,9 +399,10 @@ impl Reactor {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             let (was_spare, mut verdict) = (connection.spare_since().is_some(), Verdict::Wait);
             if connection.deadline.at <= now {
+                // Whatever list it stands in, what comes of this decides where it belongs; an entry that is left behind is
+                // passed over.
+                connection.listed = false;
                 verdict = connection.late(py, key, &mut self.tools);
-                // Whatever list it stood in, it waits for its socket now.
-                connection.listed &= verdict != Verdict::Wait;
             }
             self.follow(py, key, was_spare, verdict);
         }

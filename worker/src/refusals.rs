@@ -5,6 +5,7 @@
 
 use tapster_wire::{Reason, Reject};
 
+use crate::clock::Seldom;
 use crate::deadlines::{Millis, NEVER};
 
 /// From the first refusal to the summary that tells of it, in milliseconds.
@@ -13,15 +14,30 @@ const MINUTE: Millis = 60_000;
 /// The refusals of one worker.
 #[derive(Debug)]
 pub(crate) struct Refusals {
-    /// In the order of [`Reason::ALL`], since the last summary.
+    /// In the order of [`Reason::ALL`].
     counts: Vec<u64>,
+    /// Clients that were cut off in the midst of a reply.
+    cut_off: u64,
+    /// What both were at the last summary.
+    told: (Vec<u64>, u64),
+    /// What an operator should read of at once, though not a hundred times.
+    pub(crate) busy_notices: Seldom,
+    cut_off_notices: Seldom,
     /// When the next summary is due.
     pub(crate) due: Millis,
 }
 
 impl Refusals {
     pub(crate) fn new() -> Self {
-        Self { counts: vec![0; Reason::ALL.len()], due: NEVER }
+        let none = vec![0; Reason::ALL.len()];
+        Self {
+            counts: none.clone(),
+            cut_off: 0,
+            told: (none, 0),
+            busy_notices: Seldom::default(),
+            cut_off_notices: Seldom::default(),
+            due: NEVER,
+        }
     }
 
     /// Counts one.
@@ -29,6 +45,17 @@ impl Refusals {
         if let Some(count) = self.counts.get_mut(reject.reason.place()) {
             *count += 1;
         }
+        self.schedule(now);
+    }
+
+    /// Counts a client that was cut off in the midst of its reply. Tells whether that is worth a line of its own.
+    pub(crate) fn note_cut_off(&mut self, now: Millis) -> bool {
+        self.cut_off += 1;
+        self.schedule(now);
+        self.cut_off_notices.is_time(now)
+    }
+
+    fn schedule(&mut self, now: Millis) {
         if self.due == NEVER {
             self.due = now + MINUTE;
         }
@@ -40,14 +67,20 @@ impl Refusals {
             return;
         }
         self.due = NEVER;
-        let mut counted: Vec<_> = Reason::ALL.iter().zip(&self.counts).filter(|&(_, &count)| count > 0).collect();
-        counted.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
-        let total: u64 = counted.iter().map(|&(_, &count)| count).sum();
-        let each: Vec<_> = counted.iter().map(|&(reason, count)| format!("{} {count}", reason.name())).collect();
-        log::warn!(
-            "refused requests in the last minute: {total} ({}); log_level = \"debug\" names each",
-            each.join(", ")
-        );
-        self.counts.fill(0);
+        let (told, told_cut_off) = &self.told;
+        let news = self.counts.iter().zip(told).map(|(count, told)| count - told);
+        let mut counted: Vec<_> = Reason::ALL.iter().zip(news).filter(|&(_, count)| count > 0).collect();
+        counted.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+        let total: u64 = counted.iter().map(|&(_, count)| count).sum();
+        let each: Vec<_> = counted.iter().map(|(reason, count)| format!("{} {count}", reason.name())).collect();
+        let each = each.join(", ");
+        if total > 0 {
+            log::warn!("refused requests in the last minute: {total} ({each}); log_level = \"debug\" names each");
+        }
+        let cut_off = self.cut_off - told_cut_off;
+        if cut_off > 0 {
+            log::warn!("clients cut off in the last minute since they took nothing of their replies: {cut_off}");
+        }
+        self.told = (self.counts.clone(), self.cut_off);
     }
 }

@@ -3,12 +3,14 @@
 //! Files have no name: they are gone when they are closed, however the process ends. What is kept in them is `body`'s and
 //! `outgoing`'s business.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, ErrorKind, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use crate::budget::{Budget, Share};
+use crate::clock::{Seldom, millis};
 
 /// What bodies and replies of one worker may take of its memory together, in bytes; the rest goes to files.
 const IN_MEMORY: u64 = 64 * 1024 * 1024;
@@ -22,13 +24,23 @@ pub(crate) struct Storage {
     folder: Option<PathBuf>,
     pub(crate) memory: Budget,
     disk: Budget,
+    complaints: Cell<Seldom>,
 }
 
 impl Storage {
     /// With files in `folder` that hold at most `on_disk` bytes together; 0 for no limit.
     pub(crate) fn new(folder: Option<PathBuf>, on_disk: u64) -> Self {
         let disk = Budget::new(if on_disk == 0 { u64::MAX } else { on_disk });
-        Self { folder, memory: Budget::new(IN_MEMORY), disk }
+        Self { folder, memory: Budget::new(IN_MEMORY), disk, complaints: Cell::default() }
+    }
+
+    /// Reports that something can't be kept in a file, if that has not just been reported.
+    pub(crate) fn complain(&self, what: &str, error: &io::Error) {
+        let mut complaints = self.complaints.get();
+        if complaints.is_time(millis(tapster_sys::stamp::monotonic())) {
+            log::error!("can't keep {what} in a temporary file: {error} (see tmp_upload_dir)");
+        }
+        self.complaints.set(complaints);
     }
 
     /// Whether so much memory has been freed that the allocator may hold a lot that nobody needs.

@@ -8,7 +8,7 @@ use tapster_python::{Application, Caller, ErrorStream, HopByHop, LoadError, Pyth
 use tapster_wire::{Head, Limits, Outbox};
 
 use crate::buffer::Buffer;
-use crate::clock::{Clock, Seldom, Times};
+use crate::clock::{Clock, Times};
 use crate::life::{failed, log_file};
 use crate::listeners::Address;
 use crate::proxies::Proxies;
@@ -26,14 +26,14 @@ pub(crate) struct Tools {
     pub(crate) times: Times,
     pub(crate) proxies: Proxies,
     pub(crate) refusals: Refusals,
-    pub(crate) disk_complaints: Seldom,
     pub(crate) spare: Buffer,
     pub(crate) spare_out: Outbox,
     pub(crate) clock: Clock,
     pub(crate) turn: TurnToRun,
     pub(crate) board: Slot,
     pub(crate) storage: Storage,
-    /// How many bytes are read at once, and so the most that a connection holds behind the request that is being served.
+    /// How many bytes are read at once beyond what a body still lacks, and so the most that a connection holds behind the
+    /// request that is being served.
     pub(crate) most_pipelined: usize,
     /// How many requests a connection may bring.
     pub(crate) most_requests: u32,
@@ -54,8 +54,8 @@ impl Tools {
         let python = |error| failed("can't set up the interpreter for requests", &error);
         let multiprocess = settings.workers > 1;
         let errors = ErrorStream::new(py, log_file(settings)).map_err(python)?;
-        let proxies = Proxies::new(settings, &std::env::var("SCRIPT_NAME").unwrap_or_default());
-        let server = |address| Server::new(py, address, multiprocess, &errors, &proxies.mount);
+        let proxies = Proxies::new(settings, &mount_point()?);
+        let server = |address| Server::new(py, address, multiprocess, &errors, &proxies.mount_point);
         let servers = addresses.into_iter().map(server).collect::<Result<_, _>>().map_err(python)?;
         let hop_by_hop = match settings.hop_by_hop_headers {
             tapster_config::HopByHop::Refuse => HopByHop::Refuse,
@@ -69,7 +69,6 @@ impl Tools {
             times: Times::new(settings),
             proxies,
             refusals: Refusals::new(),
-            disk_complaints: Seldom::default(),
             spare: Buffer::spare(),
             spare_out: Outbox::default(),
             clock: Clock::new(settings.server_header),
@@ -81,6 +80,18 @@ impl Tools {
             retiring: false,
             habit: Habit::default(),
         })
+    }
+}
+
+/// Where the environment says that the application is mounted.
+fn mount_point() -> Result<String, LoadError> {
+    let Some(path) = std::env::var_os("SCRIPT_NAME") else { return Ok(String::new()) };
+    match path.into_string() {
+        Ok(path) if path.is_empty() || path.starts_with('/') => Ok(path),
+        path => Err(failed(
+            "the environment variable SCRIPT_NAME is not where an application can be mounted",
+            &format!("{path:?} does not begin with a slash (unset it, or set it to a path such as /app)"),
+        )),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::getppid;
 use tapster_ipc::{ExitCode, Report};
 use tapster_python::{Application, Interpreter, LoadError, Python};
@@ -39,6 +40,7 @@ fn prepare(
     let reactor = stay_with_arbiter(&context)
         .and_then(|()| {
             let _ = lifeline::rename_process(c"tapster-worker");
+            allow_open_files(context.settings.worker_connections);
             Interpreter::of(py).collect_garbage(true);
             match application {
                 Some(application) => Ok(application),
@@ -52,6 +54,24 @@ fn prepare(
             Err((channel, error)) => Err((channel, failed("can't listen to the arbiter", &error))),
         },
         Err(failure) => Err((channel, failure)),
+    }
+}
+
+/// Files that a worker has open beside its connections and what it keeps for them: the application's, mostly.
+const OTHER_FILES: u64 = 512;
+
+/// Sees to it that the limit of open files goes with `worker_connections`, each of which may have a temporary file too. Only
+/// as far as needed: programs that an application starts may go through all numbers that the limit allows.
+fn allow_open_files(connections: u32) {
+    let (least, enough) = (u64::from(connections) + OTHER_FILES, 2 * u64::from(connections) + OTHER_FILES);
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    let raised = enough.min(hard);
+    let limit = if soft < raised && setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() { raised } else { soft };
+    if limit < least {
+        log::warn!(
+            "worker_connections = {connections} can't be had with at most {limit} open files: raise that limit to {enough} \
+             (ulimit -n; LimitNOFILE= in a systemd unit), or lower worker_connections"
+        );
     }
 }
 

@@ -31,7 +31,7 @@ macro_rules! limits {
             brief: "The largest request body; above it 413 is answered. 0 is no limit.",
             value: "SIZE",
         }
-        limit_pipelined: usize = 64 << 10; Size { min: 4 << 10, max: 1 << 20 };
+        limit_pipelined: usize = 64 << 10; Size { min: 4 << 10, max: 64 << 10 };
         {
             brief: "The most bytes of later requests that a connection may hold while one is served.",
             long: "What a client sends beyond that waits in the system's socket buffer, and then with the client.",

@@ -48,7 +48,7 @@ fn what_is_out_of_bounds_is_refused() {
         ("client_body_min_rate", "-1", format!("{size} 0 to 1GiB, not \"-1\"")),
         ("limit_request_head", "1023", format!("{size} 1KiB to 16MiB, not \"1023\"")),
         ("limit_request_head", "17M", format!("{size} 1KiB to 16MiB, not \"17M\"")),
-        ("limit_pipelined", "4095", format!("{size} 4KiB to 1MiB, not \"4095\"")),
+        ("limit_pipelined", "4095", format!("{size} 4KiB to 64KiB, not \"4095\"")),
         ("keep_alive_requests", "-1", "a whole number from 0 to 1000000000, not \"-1\"".to_owned()),
         ("worker_connections", "0", "a whole number from 1 to 1000000, not \"0\"".to_owned()),
         ("worker_connections", "1000001", "a whole number from 1 to 1000000, not \"1000001\"".to_owned()),

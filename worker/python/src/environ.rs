@@ -20,6 +20,8 @@ pub struct Server {
     base: Py<PyDict>,
     /// `SERVER_NAME` and `SERVER_PORT` come from each request's `Host`: a Unix socket has neither.
     named_by_host: bool,
+    /// Where the application is mounted, unless a request says otherwise.
+    script_name: String,
 }
 
 impl Server {
@@ -55,7 +57,7 @@ impl Server {
         for key in REQUEST_KEYS {
             base.set_item(key, "")?;
         }
-        Ok(Self { base: base.unbind(), named_by_host: address.is_none() })
+        Ok(Self { base: base.unbind(), named_by_host: address.is_none(), script_name: script_name.to_owned() })
     }
 }
 
@@ -187,7 +189,8 @@ impl Environs {
         let input = self.inputs.make(py, body)?;
         dict.set(&self.keys.input, &input)?;
         self.fields(&dict, head, buffer)?;
-        lay_over(&dict, &self.keys, &origin, host)?;
+        let mount_point = if head.script_name.is_some() { "" } else { &server.script_name };
+        lay_over(&dict, &self.keys, &origin, host, mount_point)?;
         Ok(environ)
     }
 

@@ -8,20 +8,33 @@ use tapster_wire::forwarded::{Origin, Scheme};
 
 use crate::environ::{Dict, Keys};
 
-/// Changes what `origin` knows better. `host` is the request's own.
+/// Changes what `origin` knows better. `host` is the request's own; `mount_point` is what the server itself has taken off the
+/// path, behind what the proxies took.
 #[inline]
-pub(crate) fn lay_over(dict: &Dict<'_, '_>, keys: &Keys, origin: &Origin<'_>, host: &[u8]) -> PyResult<()> {
+pub(crate) fn lay_over(
+    dict: &Dict<'_, '_>,
+    keys: &Keys,
+    origin: &Origin<'_>,
+    host: &[u8],
+    mount_point: &str,
+) -> PyResult<()> {
     if origin.scheme == Some(Scheme::Https) {
         dict.set(&keys.url_scheme, keys.https.bind(dict.py))?;
     }
     if origin.client.is_none() && origin.host.is_none() && origin.port.is_none() && origin.prefix.is_none() {
         return Ok(());
     }
-    lay_over_addresses(dict, keys, origin, host)
+    lay_over_addresses(dict, keys, origin, host, mount_point)
 }
 
 #[cold]
-fn lay_over_addresses(dict: &Dict<'_, '_>, keys: &Keys, origin: &Origin<'_>, host: &[u8]) -> PyResult<()> {
+fn lay_over_addresses(
+    dict: &Dict<'_, '_>,
+    keys: &Keys,
+    origin: &Origin<'_>,
+    host: &[u8],
+    mount_point: &str,
+) -> PyResult<()> {
     if let Some(client) = origin.client {
         dict.set_latin1(&keys.remote_addr, client.address.to_string().as_bytes())?;
         match client.port {
@@ -32,6 +45,7 @@ fn lay_over_addresses(dict: &Dict<'_, '_>, keys: &Keys, origin: &Origin<'_>, hos
     if let Some(prefix) = origin.prefix {
         let mut decoded = Vec::with_capacity(prefix.len());
         decode_path(prefix, &mut decoded);
+        decoded.extend_from_slice(mount_point.as_bytes());
         dict.set_latin1(&keys.script_name, &decoded)?;
     }
     let host = origin.host.unwrap_or(host);

@@ -2,7 +2,8 @@
 //!
 //! Nothing here does I/O, reads a clock, logs, or knows of sockets, Python or settings files. What every protocol has
 //! in common is [`Head`], [`Limits`], [`Reject`] and [`Progress`]; a protocol is a module that fills a [`Head`] and
-//! writes replies. The worker's connection calls it for requests, and `tapster-python` for the fields of a reply.
+//! writes replies. Beside them stand what comes before a request ([`proxy_protocol`]) and what proxies say within one
+//! ([`forwarded`]). The worker's connection calls it for requests, and `tapster-python` for replies.
 //!
 //! The rule of the RFC that a check enforces stands beside the check.
 

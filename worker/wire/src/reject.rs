@@ -1,7 +1,9 @@
 //! Why a request is refused: one [`Reason`] a rule, with its status, its name for counters and one sentence for the
 //! client.
 //!
-//! A reject is always the client's fault. After one the connection's bytes can't be trusted any more: reply, and close.
+//! A status below 500 is the client's fault; above, what the server can't or won't do. After a reject the connection's bytes
+//! can't be trusted any more: reply, and close. Given by every parser here; the worker's connection gives those that only a
+//! clock or a disk can tell.
 
 use std::fmt;
 
@@ -10,7 +12,7 @@ use std::fmt;
 pub struct Reject {
     /// The reply's status code.
     pub status: u16,
-    /// The rule that was broken.
+    /// The rule that was broken, or what the server lacks.
     pub reason: Reason,
 }
 
@@ -110,6 +112,8 @@ reasons! {
     HeadTimeout 408 "head_timeout" "The request's head did not arrive in time."
     BodyTimeout 408 "body_timeout" "The request's body did not arrive in time."
     BodyRate 408 "body_rate" "The request's body arrived too slowly."
+    Busy 503 "busy" "The server was busy with other requests for too long."
+    Storage 507 "storage" "The server has no room for the request's body."
     ChunkSize 400 "chunk_size" "A chunk's size is not a hexadecimal number of at most 16 digits."
     ChunkExtension 400 "chunk_extension" "A chunk extension is malformed."
     ChunkExtensionSize 400 "chunk_extension_size" "The chunk extensions are too long."

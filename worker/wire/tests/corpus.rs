@@ -16,8 +16,15 @@ use tapster_wire::Reason;
 
 /// Reasons that no parser gives: the last resort that must never be needed, what only a clock can tell, and what only
 /// the connection's owner knows.
-const NOT_OF_PARSERS: &[Reason] =
-    &[Reason::Malformed, Reason::HeadTimeout, Reason::BodyTimeout, Reason::BodyRate, Reason::ProxyForbidden];
+const NOT_OF_PARSERS: &[Reason] = &[
+    Reason::Malformed,
+    Reason::HeadTimeout,
+    Reason::BodyTimeout,
+    Reason::BodyRate,
+    Reason::Busy,
+    Reason::Storage,
+    Reason::ProxyForbidden,
+];
 
 /// The most that the inputs of all targets may take, in bytes, and the most files a target.
 const MOST_BYTES: u64 = 500 << 10;

@@ -163,6 +163,9 @@ fn script_name_is_taken_off_the_path_at_a_slash() {
     for (target, value) in [("/apple", "/app"), ("/x", "/app"), ("/app", "app"), ("/App", "/app"), ("/", "//x")] {
         assert_eq!(mounted(target, value), Err(Reason::ScriptNameInvalid), "{value} of {target}");
     }
+    let asterisk = "OPTIONS * HTTP/1.1\r\nHost: a\r\nSCRIPT_NAME: /app\r\n\r\n";
+    let asterisk = whole_with(asterisk.as_bytes(), &Limits::default(), &names).unwrap().unwrap();
+    assert_eq!((asterisk.script_name.as_deref(), asterisk.path.as_str()), (Some("/app"), "*"));
     let twice = "SCRIPT_NAME: /\r\nScript_Name: /\r\n";
     assert_eq!(admitted(&names, twice), Err(Reason::ScriptNameRepeated));
 }
@@ -172,4 +175,12 @@ fn script_name_of_who_may_not_send_it_means_nothing() {
     let dangerous = FieldNames::new(HeaderMap::Dangerous);
     assert_eq!(admitted(&dangerous, "SCRIPT_NAME: /x\r\n").unwrap().unwrap().script_name, None);
     assert_eq!(admitted(&FieldNames::default(), "SCRIPT_NAME: /x\r\n").unwrap().unwrap().dropped, 1);
+}
+
+#[test]
+fn one_accept_field_that_prefers_json_is_enough() {
+    let prefers = |lines: &str| accept(&with_fields(lines)).prefers_json;
+    assert!(prefers("Accept: application/json\r\nAccept: text/html\r\n"));
+    assert!(prefers("Accept: text/html\r\nAccept: application/json\r\n"));
+    assert!(!prefers("Accept: text/html\r\nAccept: */*\r\n"));
 }

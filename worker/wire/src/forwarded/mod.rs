@@ -217,11 +217,15 @@ impl Trust {
             return Err(Reason::SchemeContradiction);
         }
         let host = either(listed_host, said.host(), |one, other| one.eq_ignore_ascii_case(other).then_some(one))?;
+        let port = found.port.map(|list| element(list, port)).transpose()?;
+        if host.and_then(port_of).zip(port).is_some_and(|(one, other)| one != other) {
+            return Err(Reason::ForwardedContradiction);
+        }
         Ok(Origin {
             scheme: scheme.or(found.scheme),
             client: client.and_then(Node::client),
             host,
-            port: found.port.map(|list| element(list, port)).transpose()?,
+            port,
             prefix: found.prefix.map(|list| element(list, prefix)).transpose()?,
         })
     }
@@ -259,6 +263,13 @@ fn values<'a, 'b: 'a>(head: &'a Head, buf: &'b [u8], name: &'a [u8]) -> impl Dou
 fn element<'b, T>(list: &'b [u8], parse: impl FnOnce(&'b [u8]) -> Option<T>) -> Result<T, Reason> {
     let last = list.rsplit(|&byte| byte == b',').next().map(trim);
     last.and_then(parse).ok_or(Reason::ForwardedMalformed)
+}
+
+/// The port that a valid host names.
+fn port_of(host: &[u8]) -> Option<u16> {
+    let colon = memchr::memrchr(b':', host)?;
+    // A colon within brackets belongs to an IPv6 address.
+    str::from_utf8(&host[colon + 1..]).ok()?.parse().ok()
 }
 
 /// What an X-Forwarded field and Forwarded say together; `join` has no answer where they differ.

@@ -1,7 +1,7 @@
 //! Replies: how the body is framed, the head, the chunks, and pages for errors.
 //!
 //! Appends to the caller's vector and sends nothing. Whether a body keeps its promised length is the sender's to
-//! watch. Called by the worker: `framing`, then `write_head`, then the body.
+//! watch. Called by `tapster-python`: `framing`, then `write_head`, then the body; and for pages by the worker too.
 
 pub use super::reply_field::{FieldError, FieldKind, append_field};
 use crate::head::Version;

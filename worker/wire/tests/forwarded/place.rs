@@ -78,3 +78,16 @@ fn x_forwarded_prefix_is_a_path_that_stays_on_its_host() {
         refuses(&trust, &[("X-Forwarded-Prefix", value)], Reason::ForwardedMalformed);
     }
 }
+
+#[test]
+fn a_host_that_names_another_port_than_x_forwarded_port_is_a_contradiction() {
+    let headers = TrustedHeaders { x_forwarded_host: true, x_forwarded_port: true, ..NONE };
+    let trust = trusted(headers, proxies());
+    let with = |host: &'static str, port: &'static str| [("X-Forwarded-Host", host), ("X-Forwarded-Port", port)];
+    refuses(&trust, &with("a:81", "82"), Reason::ForwardedContradiction);
+    refuses(&trust, &with("[::1]:81", "82"), Reason::ForwardedContradiction);
+    for host in ["a:81", "a", "[::1]:81", "[::1]", "a:"] {
+        let origin = Origin { host: Some(host.as_bytes()), port: Some(81), ..Origin::default() };
+        says(&trust, &with(host, "81"), origin);
+    }
+}
