@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from harness import UNDER_TEST
+from harness import APPS, UNDER_TEST, run_tapster
 from harness.interpreters import on_every_interpreter
+from harness.ports import free_port
 
 tapster = pytest.mark.tapster
 
@@ -108,7 +109,6 @@ def test_after_a_stranger_has_invented_names_no_spelling_is_taken_for_another(se
         ("Host: a.example:81", "a.example", "81"),
         ("Host: a.example", "a.example", "80"),
         ("Host: a.example:", "a.example", "80"),
-        ("Host: :81", "localhost", "81"),
         ("Host:", "localhost", "80"),
         ("Host: [::1]", "[::1]", "80"),
         ("X-Host: none", "localhost", "80"),
@@ -234,3 +234,48 @@ def test_a_chunked_body_has_its_length_known(server):
     found = server.request("POST", "/environ", iter([b"abc", b"defg"]), {"Transfer-Encoding": "chunked"}).json
     assert found["CONTENT_LENGTH"] == "7"
     assert "HTTP_TRANSFER_ENCODING" not in found
+
+
+# An application that is mounted below the root.
+
+
+@pytest.mark.parametrize("mount_point", ["/app", "/app/"])
+def test_script_name_in_the_environment_is_taken_off_the_path(serve, mount_point):
+    server = serve("conformance:application", env={"SCRIPT_NAME": mount_point})
+    for target, path in (("/app/environ/x?q", "/environ/x"), ("/app/e%20x", "/e x"), ("/app/environ/app", "/environ/app")):
+        found = environ(server, target)
+        assert (found["SCRIPT_NAME"], found["PATH_INFO"], found["RAW_URI"]) == ("/app", path, target)
+
+
+@tapster
+def test_a_path_outside_the_mount_point_gets_a_500_and_never_reaches_the_application(serve):
+    server = serve("conformance:application", env={"SCRIPT_NAME": "/app"})
+    for target in ("/environ", "/apple/environ", "/App/environ", "/"):
+        with server.wire() as wire:
+            reply = wire.exchange(target)
+            assert (reply.status, reply.header("connection")) == (500, "close"), target
+            assert reply.text.startswith("500 "), reply
+            wire.expect_closed()
+    assert server.stop() == 0
+    server.wait_log(r"refused requests .*: 4 \(script_name_invalid 4\)")
+
+
+@tapster
+@pytest.mark.parametrize("reuse", [[], ["--preload"]], ids=["no_preload", "preload"])
+def test_a_mount_point_without_a_slash_fails_the_boot_and_says_why(tmp_path, python, reuse):
+    options = ["--python", python, "--pythonpath", APPS, "--bind", f"127.0.0.1:{free_port()}", *reuse]
+    done = run_tapster(*options, "conformance:application", cwd=tmp_path, env={"SCRIPT_NAME": "app"})
+    assert done.returncode == 1, done.stderr
+    for word in ("SCRIPT_NAME", '"app"', "slash", "/app"):
+        assert word in done.stderr, done.stderr
+    assert "Worker ready" not in done.stderr
+
+
+@tapster
+def test_the_prefix_of_a_believed_proxy_stands_before_the_mount_point(serve):
+    options = ["--trusted-proxy-headers", "x-forwarded-prefix"]
+    server = serve("conformance:application", *options, env={"SCRIPT_NAME": "/app"})
+    for prefix, script_name in (("/outer", "/outer/app"), ("/a%20b", "/a b/app"), ("/", "/app"), (None, "/app")):
+        fields = [f"X-Forwarded-Prefix: {prefix}"] if prefix else []
+        found = environ(server, "/app/environ", *fields)
+        assert (found["SCRIPT_NAME"], found["PATH_INFO"]) == (script_name, "/environ"), prefix

@@ -57,6 +57,8 @@ pub(crate) struct Connection {
     /// Since when nothing depends on it, if its state says so; `NEVER` until its socket has been looked at.
     spare_since: Millis,
     farewell: Farewell,
+    /// The reply that is being made ends with the connection, so that closing the socket resets it until all is sent.
+    pub(crate) fragile: bool,
 }
 
 impl Connection {
@@ -87,6 +89,7 @@ impl Connection {
             requests: 0,
             spare_since: NEVER,
             farewell: Farewell::Due,
+            fragile: false,
         }
     }
 
@@ -211,7 +214,7 @@ impl Connection {
     }
 
     fn break_off(&mut self) {
-        self.socket.reset_on_close();
+        self.socket.reset_on_close(true);
         self.farewell = Farewell::Needless;
     }
 
@@ -480,6 +483,10 @@ impl Connection {
             }
             return Step::Rest(State::Flushing(then), Verdict::Wait);
         }
+        if self.fragile && then == Then::End {
+            self.socket.reset_on_close(false);
+            self.fragile = false;
+        }
         match then {
             Then::NextRequest => {
                 let idle = if tools.retiring { LAST_CALL.min(tools.times.keep_alive) } else { tools.times.keep_alive };
@@ -504,8 +511,7 @@ impl Connection {
             },
             Then::Cut => Step::Close,
             Then::Reset => {
-                self.socket.reset_on_close();
-                self.farewell = Farewell::Needless;
+                self.break_off();
                 Step::Close
             }
         }

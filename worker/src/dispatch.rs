@@ -58,7 +58,8 @@ impl Connection {
             body,
         };
         let stays = tools.times.keep_alive > 0 && !tools.retiring && self.requests + 1 < tools.most_requests;
-        let mut sink = ReplySink::new(&mut self.socket, &mut self.out.disk, &tools.storage, tools.times.push());
+        let mut sink =
+            ReplySink::new(&mut self.socket, &mut self.fragile, &mut self.out.disk, &tools.storage, tools.times.push());
         let mut wire = Wire { out: &mut self.out.memory, sink: &mut sink };
         let turn = tools.caller.call(py, request, stays, tools.clock.server, &mut wire);
         // However long it took: deadlines count from now.
@@ -70,7 +71,8 @@ impl Connection {
     /// Asks the application for more of its reply.
     pub(crate) fn resume(&mut self, py: Python<'_>, exchange: Exchange, tools: &mut Tools) -> Turn {
         tools.board.busy(Duration::from_millis(tools.clock.now));
-        let mut sink = ReplySink::new(&mut self.socket, &mut self.out.disk, &tools.storage, tools.times.push());
+        let mut sink =
+            ReplySink::new(&mut self.socket, &mut self.fragile, &mut self.out.disk, &tools.storage, tools.times.push());
         let turn = tools.caller.resume(py, exchange, &mut Wire { out: &mut self.out.memory, sink: &mut sink });
         tools.clock.glance();
         turn

@@ -22,6 +22,8 @@ pub(crate) struct Context {
     pub(crate) scoreboard: Scoreboard,
     /// In the order of `boot.listeners`.
     pub(crate) listeners: Vec<OwnedFd>,
+    /// Where the environment says that the application is mounted; may be empty.
+    pub(crate) mount_point: String,
 }
 
 /// What `_tapster.main(channel)` does; answers the process's exit status.
@@ -83,7 +85,8 @@ fn receive_boot(channel: &ChildChannel) -> Result<Option<Context>, LoadError> {
                 let listeners = fds.split_off(1);
                 let scoreboard = fds.pop().map_or_else(|| Err(std::io::ErrorKind::NotFound.into()), Scoreboard::open);
                 let scoreboard = scoreboard.map_err(|error| failed("can't open the scoreboard", &error))?;
-                return Ok(Some(Context { boot, settings, scoreboard, listeners }));
+                let mount_point = mount_point()?;
+                return Ok(Some(Context { boot, settings, scoreboard, listeners, mount_point }));
             }
             Ok((Order::Quit, _)) | Err(ReceiveError::Closed | ReceiveError::Empty) => return Ok(None),
             Ok((other, fds)) => {
@@ -91,6 +94,21 @@ fn receive_boot(channel: &ChildChannel) -> Result<Option<Context>, LoadError> {
             }
             Err(ReceiveError::Gossip(what)) => log::warn!("the arbiter sent what is no order: {what}"),
         }
+    }
+}
+
+/// Where the environment says that the application is mounted.
+fn mount_point() -> Result<String, LoadError> {
+    let Some(path) = std::env::var_os("SCRIPT_NAME") else { return Ok(String::new()) };
+    match path.into_string() {
+        Ok(path) if path.is_empty() || path.starts_with('/') => Ok(path),
+        path => Err(failed(
+            "the environment variable SCRIPT_NAME is not where an application can be mounted",
+            &format!(
+                "{:?} is not a text that begins with a slash (unset it, or set it to a path such as /app)",
+                path.map_or_else(|path| path, Into::into)
+            ),
+        )),
     }
 }
 

@@ -147,6 +147,16 @@ impl Listeners {
         None
     }
 
+    /// Whether the last trial failed for want of descriptors or memory, so that one connection less would help.
+    pub(crate) fn is_starved(&self, now: Millis) -> bool {
+        self.resume_at > now
+    }
+
+    /// There is one connection less: another trial may succeed.
+    pub(crate) fn try_again(&mut self) {
+        self.resume_at = 0;
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.all.len()

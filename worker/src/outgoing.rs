@@ -186,6 +186,7 @@ impl Spool {
 /// A connection as the application's reply sees it.
 pub(crate) struct ReplySink<'a> {
     socket: &'a mut Socket,
+    fragile: &'a mut bool,
     disk: &'a mut Disk,
     storage: &'a Storage,
     patience: Millis,
@@ -193,9 +194,15 @@ pub(crate) struct ReplySink<'a> {
 
 impl<'a> ReplySink<'a> {
     /// The connection's parts, which the application's reply has to itself while it runs; a client may take nothing for
-    /// `patience`.
-    pub(crate) fn new(socket: &'a mut Socket, disk: &'a mut Disk, storage: &'a Storage, patience: Millis) -> Self {
-        Self { socket, disk, storage, patience }
+    /// `patience`. `fragile` becomes whether the socket is set to reset the connection when it is closed.
+    pub(crate) fn new(
+        socket: &'a mut Socket,
+        fragile: &'a mut bool,
+        disk: &'a mut Disk,
+        storage: &'a Storage,
+        patience: Millis,
+    ) -> Self {
+        Self { socket, fragile, disk, storage, patience }
     }
 }
 
@@ -218,6 +225,11 @@ impl Sink for ReplySink<'_> {
         }
         out.end().extend_from_slice(rest);
         Ok(())
+    }
+
+    fn until_close(&mut self) {
+        self.socket.reset_on_close(true);
+        *self.fragile = true;
     }
 
     fn make_room(&mut self, out: &mut Outbox) -> io::Result<()> {

@@ -21,7 +21,7 @@ use tapster_ipc::{ExitCode, Order, ReceiveError, Report, Scoreboard, Slot};
 use tapster_python::{Application, LoadError, Peer, Python};
 use tapster_sys::lifeline::Deadman;
 
-use crate::clock::millis;
+use crate::clock::{Seldom, millis};
 use crate::connection::Connection;
 use crate::deadlines::{Deadlines, Millis, NEVER};
 use crate::life::{Context, failed};
@@ -62,6 +62,7 @@ pub(crate) struct Reactor {
     most_connections: usize,
     /// How many of them could be closed for another.
     spare: usize,
+    full_notices: Seldom,
     /// When memory may be given back to the system, at the earliest.
     trims_at: Millis,
 }
@@ -88,11 +89,11 @@ enum Life {
 impl Reactor {
     /// A reactor over the context's listeners, with the application loaded.
     pub(crate) fn new(py: Python<'_>, context: Context, slot: u32, app: Application) -> Result<Self, LoadError> {
-        let Context { settings, scoreboard, listeners, .. } = context;
+        let Context { settings, scoreboard, listeners, mount_point, .. } = context;
         let system = |error: io::Error| failed("can't set up the worker", &error);
         let listeners = Listeners::new(listeners, siblings(&scoreboard, slot, settings.workers)).map_err(system)?;
         let board = scoreboard.slot(slot).ok_or_else(|| failed("no such slot on the scoreboard", &slot))?;
-        let tools = Tools::new(py, &settings, board, listeners.addresses(), app)?;
+        let tools = Tools::new(py, &settings, board, listeners.addresses(), &mount_point, app)?;
         Ok(Self {
             poll: Poll::new().map_err(system)?,
             events: Events::with_capacity(EVENTS_AT_ONCE),
@@ -110,6 +111,7 @@ impl Reactor {
             most_connections: settings.worker_connections as usize,
             trims_at: 0,
             spare: 0,
+            full_notices: Seldom::default(),
         })
     }
 
@@ -166,9 +168,14 @@ impl Reactor {
     /// One round: everything that can be done now, once.
     fn turn(&mut self, py: Python<'_>) -> io::Result<()> {
         let now = self.tools.clock.now;
+        let has_room = self.has_room();
+        if !has_room && self.life == Life::Serving && self.full_notices.is_time(now) {
+            let most = self.most_connections;
+            log::warn!("the worker has worker_connections = {most} connections, none of them idle: new ones wait");
+        }
         let accepting = self.life == Life::Serving
             && self.tools.turn == TurnToRun::Free
-            && self.has_room()
+            && has_room
             && self.listeners.can_accept(now);
         self.listeners.arm(&self.poll, LISTENERS, accepting && self.listeners.opens_at(now).is_none())?;
         self.tools.board.set_accepting(accepting);
@@ -335,7 +342,13 @@ impl Reactor {
             if self.life == Life::Serving && !self.has_room() {
                 return;
             }
-            let Some((socket, address)) = self.listeners.accept(listener, now) else { return };
+            let Some((socket, address)) = self.listeners.accept(listener, now) else {
+                if self.listeners.is_starved(now) && self.spare > 0 {
+                    self.make_room(py);
+                    self.listeners.try_again();
+                }
+                return;
+            };
             if self.life == Life::Serving && self.connections.len() >= self.most_connections {
                 self.make_room(py);
             }

@@ -65,9 +65,9 @@ impl Socket {
         }
     }
 
-    /// Has the close of the socket reset the connection, so that what was sent can't be taken for whole.
-    pub(crate) fn reset_on_close(&self) {
-        let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+    /// Has the close of the socket reset the connection, so that what was sent can't be taken for whole; or not any more.
+    pub(crate) fn reset_on_close(&self, resets: bool) {
+        let at_once = nix::libc::linger { l_onoff: resets.into(), l_linger: 0 };
         // A socket that refuses is closed plainly, which is the most that can be done.
         let _ = setsockopt(&self.as_fd(), sockopt::Linger, &at_once);
     }

@@ -9,6 +9,8 @@ use std::io::{self, ErrorKind, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
+use nix::errno::Errno;
+
 use crate::budget::{Budget, Share};
 use crate::clock::{Seldom, millis};
 
@@ -38,7 +40,12 @@ impl Storage {
     pub(crate) fn complain(&self, what: &str, error: &io::Error) {
         let mut complaints = self.complaints.get();
         if complaints.is_time(millis(tapster_sys::stamp::monotonic())) {
-            log::error!("can't keep {what} in a temporary file: {error} (see tmp_upload_dir)");
+            let see = match error.raw_os_error().map(Errno::from_raw) {
+                Some(Errno::EMFILE | Errno::ENFILE) => "the limit of open files: ulimit -n, LimitNOFILE=",
+                Some(_) => "tmp_upload_dir",
+                None => "tmp_upload_limit",
+            };
+            log::error!("can't keep {what} in a temporary file: {error} (see {see})");
         }
         self.complaints.set(complaints);
     }

@@ -43,18 +43,20 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// For a worker with these settings and this place on the scoreboard, whose listeners have these addresses.
+    /// For a worker with these settings and this place on the scoreboard, whose listeners have these addresses. `mount_point`
+    /// is the environment's `SCRIPT_NAME`.
     pub(crate) fn new(
         py: Python<'_>,
         settings: &Settings,
         board: Slot,
         addresses: Vec<Address>,
+        mount_point: &str,
         app: Application,
     ) -> Result<Self, LoadError> {
         let python = |error| failed("can't set up the interpreter for requests", &error);
         let multiprocess = settings.workers > 1;
         let errors = ErrorStream::new(py, log_file(settings)).map_err(python)?;
-        let proxies = Proxies::new(settings, &mount_point()?);
+        let proxies = Proxies::new(settings, mount_point);
         let server = |address| Server::new(py, address, multiprocess, &errors, &proxies.mount_point);
         let servers = addresses.into_iter().map(server).collect::<Result<_, _>>().map_err(python)?;
         let hop_by_hop = match settings.hop_by_hop_headers {
@@ -80,18 +82,6 @@ impl Tools {
             retiring: false,
             habit: Habit::default(),
         })
-    }
-}
-
-/// Where the environment says that the application is mounted.
-fn mount_point() -> Result<String, LoadError> {
-    let Some(path) = std::env::var_os("SCRIPT_NAME") else { return Ok(String::new()) };
-    match path.into_string() {
-        Ok(path) if path.is_empty() || path.starts_with('/') => Ok(path),
-        path => Err(failed(
-            "the environment variable SCRIPT_NAME is not where an application can be mounted",
-            &format!("{path:?} does not begin with a slash (unset it, or set it to a path such as /app)"),
-        )),
     }
 }
 

@@ -26,7 +26,8 @@ macro_rules! workers {
         {
             brief: "A worker whose request takes longer is killed and replaced; 0 is no limit.",
             long: "What counts is one call into the application: a reply that it yields block by block may take longer, if \
-                   no block does. A request that waits so long for another's reply to be made gets a 503.",
+                   no block does. A request that waits so long for another's reply to be made gets a 503; on a new connection it \
+                   counts from when the worker takes that, which is while it could serve.",
             short: Some('t'),
             value: "DURATION",
         }

@@ -243,6 +243,7 @@ HOSTS = (
     row("two equal Hosts are refused", HOST, request("Host: a"), 400),
     row("two Hosts are refused in 1.0", HOST, request("Host: b", version="HTTP/1.0"), 400),
     row("a Host may be empty", HOST, host(""), served(HTTP_HOST="")),
+    row("a port without a host is refused", HOST, host(":80"), 400, gunicorn=ANY_HOST),
     row("a Host may have a port", HOST, host("a.example:80"), served(HTTP_HOST="a.example:80")),
     row("a Host may have an empty port", HOST, host("a.example:"), served(HTTP_HOST="a.example:")),
     row("a Host may be an IPv4 address", HOST, host("127.0.0.1:8000"), served(HTTP_HOST="127.0.0.1:8000")),

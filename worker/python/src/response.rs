@@ -22,6 +22,10 @@ pub trait Sink {
     /// Where the client is gone.
     fn send(&mut self, out: &mut Outbox, more: &[u8]) -> io::Result<()>;
 
+    /// The reply's body ends with the connection. Until it is whole, the connection's end has to look like a break, even if this
+    /// process is killed in between.
+    fn until_close(&mut self);
+
     /// Makes room in `out`, or waits for it, so that an application may go on writing. Called without the interpreter's
     /// lock.
     ///
@@ -165,6 +169,12 @@ impl Response {
         };
         reply::write_head(self.out.end(), &head);
         self.phase = Phase::Sent;
+        if framing == Framing::UntilClose
+            && let Line::Up { mut sink, .. } = self.line
+        {
+            // SAFETY: as in `send_now`.
+            unsafe { sink.as_mut() }.until_close();
+        }
     }
 
     /// The next bytes of the body, behind a head that has left.

@@ -127,5 +127,5 @@ reasons! {
     ProxyForbidden 403 "proxy_forbidden" "The PROXY protocol is not accepted from this address."
     SchemeContradiction 400 "scheme_contradiction" "The fields that say whether the client used HTTPS disagree."
     ForwardedMalformed 400 "forwarded_malformed" "A field by which a proxy passes on what it knows of the client is malformed."
-    ForwardedContradiction 400 "forwarded_contradiction" "Forwarded and an X-Forwarded field say different things."
+    ForwardedContradiction 400 "forwarded_contradiction" "The fields by which proxies pass on what they know of the client contradict one another."
 }

@@ -75,7 +75,7 @@ fn absolute_form(bytes: &[u8], span: Span) -> Result<Parts, Reason> {
     let rest = &bytes[scheme..];
     let end = memchr::memchr2(b'/', b'?', rest).unwrap_or(rest.len());
     // RFC 9110 section 4.2.1: an empty host is invalid in these schemes.
-    if rest[..end].is_empty() || rest[0] == b':' || !is_host(&rest[..end]) {
+    if rest[..end].is_empty() || !is_host(&rest[..end]) {
         return Err(Reason::TargetAuthority);
     }
     let start = span.start + scheme as u32;
@@ -90,6 +90,10 @@ fn absolute_form(bytes: &[u8], span: Span) -> Result<Parts, Reason> {
 
 /// RFC 9110 section 7.2: `uri-host [ ":" port ]`, where the host may be empty and the port is `*DIGIT`.
 pub(crate) fn is_host(bytes: &[u8]) -> bool {
+    // RFC 9110 section 4.2.1: in http there is no empty host, though an empty field says that there is none to tell.
+    if bytes.first() == Some(&b':') {
+        return false;
+    }
     let port = if let [b'[', literal @ ..] = bytes {
         let Some(end) = memchr::memchr(b']', literal) else { return false };
         let address = str::from_utf8(&literal[..end]).ok().and_then(|text| text.parse::<Ipv6Addr>().ok());

@@ -76,20 +76,9 @@ fn other_targets_are_refused() {
 
 #[test]
 fn a_valid_host_is_a_name_or_address_with_or_without_port() {
-    for host in [
-        "a",
-        "",
-        "a:",
-        "a:80",
-        ":80",
-        "1.2.3.4:8000",
-        "[::1]",
-        "[2001:db8::1]:80",
-        "a_b.c~d-e",
-        "a%20b",
-        "a,b",
-        "A.EXAMPLE.",
-    ] {
+    for host in
+        ["a", "", "a:", "a:80", "1.2.3.4:8000", "[::1]", "[2001:db8::1]:80", "a_b.c~d-e", "a%20b", "a,b", "A.EXAMPLE."]
+    {
         let request = accept(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         assert_eq!(request.host.as_deref(), Some(host));
     }
@@ -98,8 +87,8 @@ fn a_valid_host_is_a_name_or_address_with_or_without_port() {
 #[test]
 fn an_invalid_host_is_refused_in_any_version() {
     for host in [
-        "a b", "a/b", "a@b", "a:b", "a:80:80", "[::1", "::1", "[::g]", "[a]", "[::1]x", "a?b", "a#b", "a\\b", "<a>",
-        "\u{e9}", "a%", "a%2", "a%zz", "http://a", "a, b",
+        ":80", ":", "a b", "a/b", "a@b", "a:b", "a:80:80", "[::1", "::1", "[::g]", "[a]", "[::1]x", "a?b", "a#b",
+        "a\\b", "<a>", "\u{e9}", "a%", "a%2", "a%zz", "http://a", "a, b",
     ] {
         for version in ["1.0", "1.1"] {
             refuse(format!("GET / HTTP/{version}\r\nHost: {host}\r\n\r\n").as_bytes(), Reason::HostInvalid);

@@ -209,7 +209,7 @@ impl Trust {
         }
         let listed_scheme = found.proto.map(|list| element(list, Scheme::parse)).transpose()?;
         let listed_host = found.host.map(|list| element(list, host)).transpose()?;
-        let listed_client = found.has_for.then(|| self.walk(head, buf));
+        let listed_client = found.has_for.then(|| self.walk(head, buf)).transpose()?;
 
         let client = either(listed_client, said.client(), Node::joined)?;
         let scheme = either(listed_scheme, said.scheme()?, |one, other| (one == other).then_some(one))?;
@@ -236,16 +236,16 @@ impl Trust {
     ///
     /// If everybody is trusted, the rightmost is the answer: only that was surely written by the peer, and walking on
     /// would let any client choose its address.
-    fn walk(&self, head: &Head, buf: &[u8]) -> Node {
+    fn walk(&self, head: &Head, buf: &[u8]) -> Result<Node, Reason> {
         let mut node = Node::Hidden;
         let elements = values(head, buf, FOR).rev().flat_map(|value| value.rsplit(|&byte| byte == b','));
         for element in elements {
-            node = Node::listed(trim(element));
+            node = Node::listed(trim(element)).ok_or(Reason::ForwardedMalformed)?;
             if !node.is_passed(&self.proxies) {
                 break;
             }
         }
-        node
+        Ok(node)
     }
 }
 

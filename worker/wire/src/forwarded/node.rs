@@ -13,19 +13,23 @@ use crate::networks::Networks;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Node {
     Address(Client),
-    /// It does not know, does not tell, or what it tells is no address.
+    /// It does not know, or does not tell.
     Hidden,
 }
 
 impl Node {
     /// An element of X-Forwarded-For: there is no grammar, but an address with or without a port is usual, and
     /// IPv6 addresses come with or without brackets.
-    pub(super) fn listed(text: &[u8]) -> Self {
+    pub(super) fn listed(text: &[u8]) -> Option<Self> {
+        // A proxy that appends nothing does not know either; were it passed over, a client could put its own in that place.
+        if text.is_empty() {
+            return Some(Self::Hidden);
+        }
         // Two colons, and no bracket: an address without a port, or one whose port can't be told from it.
         if let Some(address) = parse::<Ipv6Addr>(text) {
-            return Self::Address(Client { address: IpAddr::V6(address), port: None });
+            return Some(Self::Address(Client { address: IpAddr::V6(address), port: None }));
         }
-        Self::parse(text).unwrap_or(Self::Hidden)
+        Self::parse(text)
     }
 
     /// RFC 7239 section 6: `node = nodename [ ":" node-port ]`.
