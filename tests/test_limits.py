@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import wait_until
+from harness import run_tapster, wait_until
 from harness.waiting import always
 
 pytestmark = pytest.mark.tapster
@@ -64,6 +64,17 @@ def test_a_body_may_be_exactly_as_large_as_its_limit(serve):
             for chunk in chunks(body):
                 wire.send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
             assert wire.send("0\r\n\r\n").reply().status == status
+
+
+def test_what_may_be_pipelined_is_itself_limited(tmp_path, python):
+    def told(size):
+        options = ["--python", python, "--limit-pipelined", size, "--print-config", APP]
+        return run_tapster(*options, cwd=tmp_path)
+
+    assert told("64KiB").returncode == 0
+    refused = told("65537")
+    assert refused.returncode == 2, refused.stderr
+    assert "--limit-pipelined" in refused.stderr and "64KiB" in refused.stderr.replace(" ", ""), refused.stderr
 
 
 # Connections.

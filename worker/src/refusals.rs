@@ -79,7 +79,7 @@ impl Refusals {
         }
         let cut_off = self.cut_off - told_cut_off;
         if cut_off > 0 {
-            log::warn!("clients cut off in the last minute since they took nothing of their replies: {cut_off}");
+            log::warn!("clients cut off in the last minute with a part of their replies untaken: {cut_off}");
         }
         self.told = (self.counts.clone(), self.cut_off);
     }
