@@ -104,7 +104,7 @@ pub struct Head {
     /// The fields in their order, without those counted in `dropped`. In absolute-form the Host field's value is the
     /// target's authority (RFC 9112 section 3.2.2).
     pub fields: Vec<Field>,
-    /// How many fields were left out because their names hold an underscore: see [`FieldNames`].
+    /// How many fields were left out because their names hold an underscore: see [`FieldNames`](crate::FieldNames).
     pub dropped: u32,
     /// How the body is delimited.
     pub body: Body,
