@@ -57,7 +57,7 @@ def trial(crowd: Crowd, contender: Contender, row: CrowdRow, setup: Setup) -> Tr
     def measure(target: Target) -> None:
         for normal in crowd.normal:
             warm_up(normal.load, _as_seen_by(normal, target), setup.load_cpu)
-        for turn in range(setup.pairs):
+        for turn in range(setup.pairs * crowd.times):
             _pair(crowd, row, target, setup, is_first=turn == 0)
             wait_gone(target.port, _RECOVERY_DEADLINE_S)
             _wait_until_it_answers(target.port, crowd.path)
