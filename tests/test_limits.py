@@ -130,6 +130,7 @@ def test_where_all_are_busy_a_newcomer_waits_until_one_ends(serve, start, rest):
     with server.wire() as newcomer:
         newcomer.get("/hello")
         always(lambda: not answered(newcomer), 0.4, "more connections are served than may be held")
+        server.wait_log(r"\[WARNING\] .*worker_connections = 3 connections, none of them idle: new ones wait")
         for number in (1, 0, 2):
             assert wires[number].send(rest).reply().status == 200
             wires[number].close()

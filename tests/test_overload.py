@@ -185,6 +185,15 @@ def test_such_a_reply_is_reset_at_the_workers_end_as_well(unbounded):
         assert ends_by_reset(wire), "half a reply looks like a whole one"
 
 
+def test_such_a_reply_is_reset_where_its_worker_is_killed(serve, tmp_path):
+    server = serve(APP)
+    with server.wire() as wire:
+        wire.send(f"GET /slow-stream?{tmp_path / 'never'} HTTP/1.0\r\n\r\n")
+        assert wire.socket.recv(1, socket.MSG_PEEK)
+        os.kill(server.live()[0].pid, signal.SIGKILL)
+        assert ends_by_reset(wire), "half a reply looks like a whole one"
+
+
 # Replies that nobody takes.
 
 SIZE = 4 * MEGABYTE
@@ -310,6 +319,16 @@ def test_a_limit_of_open_files_that_does_not_go_with_worker_connections_is_told(
     assert len(warnings) == 1, warnings
     for word in ("worker_connections = 1000", "64 open files", "ulimit -n", "LimitNOFILE="):
         assert word in warnings[0]
+
+
+def test_out_of_descriptors_the_longest_idle_connection_is_closed_for_a_newcomer(tmp_path):
+    with limited(tmp_path, 64, 64, "--keep-alive", "60") as server, ExitStack() as stack:
+        kept = []
+        for _ in range(100):
+            kept.append(stack.enter_context(server.wire()))
+            assert kept[-1].exchange("/hello").status == 200
+        kept[0].expect_closed()
+        kept[-1].expect_open()
 
 
 def test_a_limit_of_open_files_that_may_be_raised_is_raised_as_far_as_needed(tmp_path):

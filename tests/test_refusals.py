@@ -173,6 +173,19 @@ def test_refusals_write_nothing_until_they_are_summed_up(serve):
     assert len(lines(server)) < 10, lines(server)
 
 
+def test_a_minute_after_the_first_refusal_they_are_summed_up_and_counted_anew(serve):
+    server = serve(APP)
+    for _ in range(3):
+        with server.wire() as wire:
+            assert wire.send("BAD\r\n\r\n").reply().status == 400
+    # The only wait of its kind: a minute is not a setting.
+    server.wait_log(SUMMARY, deadline=90)
+    with server.wire() as wire:
+        assert wire.get("/hello", "Expect: miracles").reply().status == 417
+    assert server.stop() == 0
+    assert re.findall(SUMMARY, server.log()) == [("3", "request_line 3"), ("1", "expectation 1")]
+
+
 def test_a_server_that_refused_nothing_has_nothing_to_sum_up(serve):
     server = serve(APP)
     assert server.get("/hello").status == 200

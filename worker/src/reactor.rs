@@ -343,9 +343,9 @@ impl Reactor {
                 return;
             }
             let Some((socket, address)) = self.listeners.accept(listener, now) else {
-                if self.listeners.is_starved(now) && self.spare > 0 {
-                    self.make_room(py);
+                if self.listeners.is_starved(now) && self.make_room(py) {
                     self.listeners.try_again();
+                    continue;
                 }
                 return;
             };
@@ -368,18 +368,18 @@ impl Reactor {
         self.connections.len() < self.most_connections || self.spare > 0
     }
 
-    /// Closes the connection that has been spare for longest. One whose next request is in its socket already is not, and is
-    /// taken up instead.
+    /// Closes the connection that has been spare for longest, and tells whether there was one. One whose next request is in
+    /// its socket already is not, and is taken up instead.
     #[cold]
-    fn make_room(&mut self, py: Python<'_>) {
+    fn make_room(&mut self, py: Python<'_>) -> bool {
         loop {
             let spare = self.connections.iter_mut().filter(|(_, connection)| !connection.listed);
             let spare = spare.filter_map(|(key, connection)| Some((connection.spare_since()?, key)));
-            let Some((_, key)) = spare.min() else { return };
-            let Some(connection) = self.connections.get_mut(key) else { return };
+            let Some((_, key)) = spare.min() else { return false };
+            let Some(connection) = self.connections.get_mut(key) else { return false };
             if !connection.has_news() {
                 self.drop_connection(py, key);
-                return;
+                return true;
             }
             connection.listed = true;
             self.ready.push_back(Listed { key, serial: connection.deadline.serial() });
