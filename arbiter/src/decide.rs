@@ -1,7 +1,8 @@
 //! What to do about an event: one function, without I/O and without a clock, so that every case is a line in a table test.
 //!
-//! An event edits what is wanted or what is known of the fleet (`signals`, `reports`, `deaths`); then whatever is late is
-//! ended (`deadlines`), a new generation that has shown that it works is relied on (`reports`), and `converge` makes the fleet follow what is wanted. Called by `run`, for each event in turn.
+//! An event edits what is wanted or what is known of the fleet (`signals`, `reports`, `stuck`, `deaths`); then
+//! whatever is late is ended (`deadlines`), a new generation that has shown that it works is relied on (`reports`), and
+//! `converge` makes the fleet follow what is wanted. Called by `run`, for each event in turn.
 
 mod converge;
 mod deadlines;
@@ -9,6 +10,7 @@ mod deaths;
 mod failures;
 mod reports;
 mod signals;
+mod stuck;
 mod turn;
 
 use std::time::Duration;

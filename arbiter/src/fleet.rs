@@ -41,6 +41,9 @@ pub struct Fleet {
 /// it, and it is not replaced as fast as one that has served.
 pub(crate) const EARLY: Duration = Duration::from_secs(1);
 
+/// How much longer than for a request that is stuck the arbiter waits for a worker that has come to a halt altogether.
+const HALT_MARGIN: Duration = Duration::from_secs(1);
+
 /// Where the server is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -75,12 +78,25 @@ pub enum Manner {
 pub struct Limits {
     /// How many workers there should be.
     pub workers: u32,
-    /// How long a worker may be at one request; `None` is for ever.
+    /// How many requests each of them has in the application at once.
+    pub threads: u32,
+    /// How long a request may be in the application; `None` is for ever.
     pub timeout: Option<Duration>,
+    /// How long its thread may then take to come back.
+    pub grace: Duration,
     /// How long a process may take until it is ready; `None` is for ever.
     pub boot: Option<Duration>,
     /// How long a worker may take to finish once it is told to stop.
     pub graceful: Duration,
+}
+
+impl Limits {
+    /// How long a worker's loop may be at one thing: as long as a request may take to come back, and a moment more, in which a
+    /// worker that still can says itself that one is stuck. `None` is for ever.
+    #[must_use]
+    pub fn halt(&self) -> Option<Duration> {
+        self.timeout.map(|timeout| timeout.saturating_add(self.grace).saturating_add(HALT_MARGIN))
+    }
 }
 
 /// One loading of settings and code, and the template that forks its workers.
@@ -120,6 +136,8 @@ pub enum Template {
 pub struct Worker {
     /// Which template it is of.
     pub generation: u64,
+    /// Whether a request is stuck in one of its threads: it serves with the others until another worker can take its place.
+    pub is_stuck: bool,
     /// How far it is.
     pub seat: Seat,
 }
@@ -251,10 +269,10 @@ impl Fleet {
         self.workers.values().filter(|worker| worker.is_ready()).count()
     }
 
-    /// The slots of the workers whose time at one request is limited, and by how much.
+    /// The slots of the workers whose time at one thing is limited, and by how much.
     #[must_use]
     pub fn watched(&self) -> Vec<(u32, Duration)> {
-        let limit = |worker: &Worker| self.generations.get(&worker.generation)?.limits.timeout;
+        let limit = |worker: &Worker| self.generations.get(&worker.generation)?.limits.halt();
         let running = self.workers.iter().filter(|(_, worker)| worker.may_run_requests());
         running.filter_map(|(&slot, worker)| Some((slot, limit(worker)?))).collect()
     }
@@ -324,6 +342,12 @@ impl Worker {
         }
     }
 
+    /// Whether it serves, and counts as one of those that are wanted.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.is_ready() && !self.is_stuck
+    }
+
     /// Whether it serves.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -333,7 +357,8 @@ impl Worker {
     /// Whether it serves, or finishes what it has.
     #[must_use]
     pub fn may_run_requests(&self) -> bool {
-        let finishes = |why: Why| matches!(why, Why::Replaced | Why::Surplus | Why::NotNeeded | Why::ServerStops);
+        let finishes =
+            |why: Why| matches!(why, Why::Replaced | Why::Surplus | Why::Stuck | Why::NotNeeded | Why::ServerStops);
         self.process().is_some_and(|process| match process.life {
             Life::Ready { .. } => true,
             Life::Ending { why, .. } => finishes(why),

@@ -75,7 +75,9 @@ pub(crate) fn limits(settings: &Settings) -> Limits {
     let unless_zero = |time: Duration| Some(time).filter(|time| !time.is_zero());
     Limits {
         workers: settings.workers,
+        threads: settings.threads,
         timeout: unless_zero(settings.timeout),
+        grace: settings.timeout_grace,
         boot: unless_zero(settings.boot_timeout),
         graceful: settings.graceful_timeout,
     }

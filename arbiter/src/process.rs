@@ -58,8 +58,10 @@ pub enum Why {
     CannotStart,
     /// It was not ready in time.
     BootTimeout,
-    /// It has been at one request for too long.
+    /// A request has been in it for too long, and nothing else can be.
     RequestTimeout,
+    /// A request is stuck in one of its threads, and another worker serves in its place.
+    Stuck,
     /// A template that did not answer the order to fork.
     NoAnswer,
     /// Its channel was closed, but it went on.
@@ -97,7 +99,7 @@ impl Process {
         }
     }
 
-    /// It has been at its start or at one request for too long, whether it was to end or not: it is killed at `kill_at`, or
+    /// It has been at its start or at a request for too long, whether it was to end or not: it is killed at `kill_at`, or
     /// when it would have been anyway.
     pub fn time_out(&mut self, kill_at: Duration, why: Why) {
         let kill_at = match self.life {
@@ -169,7 +171,8 @@ impl fmt::Display for Why {
             Self::NotNeeded => "it is no longer needed",
             Self::CannotStart => "it can't start",
             Self::BootTimeout => "it was not ready within boot_timeout",
-            Self::RequestTimeout => "a request took longer than timeout",
+            Self::RequestTimeout => "a request took longer than timeout and timeout_grace",
+            Self::Stuck => "a request is stuck in it, and another worker serves in its place",
             Self::NoAnswer => "it did not answer the order to fork",
             Self::Deaf => "its channel to the arbiter was closed, but it went on",
         })

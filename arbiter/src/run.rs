@@ -85,7 +85,7 @@ fn longest_wait(fleet: &Fleet, look: Option<Duration>, decided: Duration, now: D
     next.map(|next| next.saturating_sub(now))
 }
 
-/// When a worker may have been at one request for too long. One that is idle now has all of its time before it.
+/// When a worker may have been at one thing for too long. One that is idle now has all of its time before it.
 fn next_look(stage: &Stage, watched: &[(u32, Duration)], now: Duration) -> Option<Duration> {
     let since = |slot| stage.scoreboard().slot(slot).and_then(Slot::busy_since).unwrap_or(now);
     watched.iter().map(|&(slot, limit)| since(slot).saturating_add(limit)).min()
@@ -105,7 +105,8 @@ mod tests {
     #[test]
     fn what_fell_due_while_actions_were_carried_out_is_not_slept_over() {
         let at = Duration::from_secs;
-        let limits = Limits { workers: 1, timeout: None, boot: Some(at(5)), graceful: at(30) };
+        let limits =
+            Limits { workers: 1, threads: 1, timeout: None, grace: at(5), boot: Some(at(5)), graceful: at(30) };
         let mut fleet = Fleet::new(limits);
         for event in [Event::Tick { busy: Vec::new() }, Event::Spawned { generation: 1, pid: 7 }] {
             decide(&mut fleet, event, at(100));

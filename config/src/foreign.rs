@@ -43,7 +43,10 @@ const RENAMED: &[(&str, &[&str])] = &[
     ),
     ("backlog", &["listen_backlog", "listen_queue"]),
     ("workers", &["processes", "worker_processes", "num_workers", "worker_count", "cheaper"]),
+    ("threads", &["worker_threads", "num_threads", "numthreads", "blocking_threads"]),
     ("timeout", &["harakiri", "request_timeout", "worker_timeout"]),
+    ("timeout_grace", &["harakiri_graceful_timeout"]),
+    ("queue_timeout", &["accepted_queue_timeout"]),
     ("boot_timeout", &["startup_timeout", "worker_boot_timeout"]),
     ("graceful_timeout", &["shutdown_timeout", "stop_timeout", "worker_reload_mercy", "workers_kill_timeout"]),
     ("keep_alive", &["keepalive", "keep_alive_timeout", "keepalive_timeout", "http_keepalive"]),
@@ -63,6 +66,7 @@ const RENAMED: &[(&str, &[&str])] = &[
         &["max_request_header_size", "max_head_size", "buffer_size", "h11_max_incomplete_event_size"],
     ),
     ("keep_alive_requests", &["keepalive_requests", "max_keepalive_requests"]),
+    ("limit_queue", &["queue_limit", "queue_size", "accepted_queue_size"]),
     ("worker_connections", &["connection_limit", "max_connections", "limit_concurrency"]),
     ("tmp_upload_dir", &["tmp_dir", "upload_dir", "temp_dir"]),
     ("client_header_timeout", &["header_timeout", "header_read_timeout", "http1_header_read_timeout"]),
@@ -79,11 +83,12 @@ const RENAMED: &[(&str, &[&str])] = &[
 
 /// Settings of other servers that have none here, and what to do instead.
 const ELSEWHERE: &[(&[&str], &str)] = &[
-    (&["worker_class", "k", "class"], "Tapster has one kind of worker: leave it out"),
+    (&["worker_class", "k", "class"], "Tapster has one kind of worker: leave it out; gthread's threads are `threads`"),
     (
-        &["threads", "gevent", "enable_threads"],
-        "not supported: a worker runs one request at a time and slow clients do not occupy it; raise `workers` instead",
+        &["gevent", "async", "asyncio"],
+        "not supported: slow clients do not occupy a thread here; raise `threads` for an application that waits",
     ),
+    (&["enable_threads"], "leave it out: threads that the application starts always run"),
     (&["max_requests", "max_requests_jitter"], "not supported: workers are not replaced after some number of requests"),
     (
         &["accesslog", "access_log", "access_logfile", "access_log_format", "access_logformat", "disable_logging"],
@@ -137,21 +142,22 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
         "name the proxies in `forwarded_allow_ips`, and the headers to be believed in `trusted_proxy_headers`",
     ),
     (
+        &["post_fork", "post_worker_init", "worker_exit"],
+        "no setting: the application decorates functions with `tapster.post_fork` and `tapster.worker_exit`",
+    ),
+    (
         &[
             "on_starting",
             "on_reload",
             "on_exit",
             "when_ready",
             "pre_fork",
-            "post_fork",
-            "post_worker_init",
             "worker_int",
             "worker_abort",
             "pre_exec",
             "pre_request",
             "post_request",
             "child_exit",
-            "worker_exit",
             "nworkers_changed",
         ],
         "not supported: there are no server hooks; os.register_at_fork and WSGI middleware do most of their work",
@@ -191,7 +197,11 @@ mod tests {
             ("loglevel", Some("here it is called log_level")),
             ("keepalive", Some("here it is called keep_alive")),
             ("pre_load", Some("did you mean preload?")),
-            ("worker_class", Some("Tapster has one kind of worker: leave it out")),
+            ("harakiri", Some("here it is called timeout")),
+            ("harakiri-graceful-timeout", Some("here it is called timeout_grace")),
+            ("thread", Some("did you mean threads?")),
+            ("enable_threads", Some("leave it out: threads that the application starts always run")),
+            ("worker_class", Some("Tapster has one kind of worker: leave it out; gthread's threads are `threads`")),
             ("colour", None),
             ("database", None),
         ];

@@ -74,6 +74,16 @@ pub enum Report {
     WorkerReady,
     /// From a worker that was told to retire and drain: nothing waits in the listeners' queues any more.
     Drained,
+    /// From a worker: a request has been in the application for longer than `timeout` and `timeout_grace` together, and its
+    /// thread has not come back.
+    Stuck {
+        /// How long it has been there so far, in milliseconds.
+        spent_ms: u64,
+        /// How many other requests are in the application, in other threads.
+        running: u32,
+        /// Its request line, as the worker's own log lines show it.
+        request: String,
+    },
     /// From either: it can't start, and exits with `exit`.
     BootFailed {
         /// The status that it exits with, and the server too if it has never been up.
@@ -138,6 +148,7 @@ impl Report {
             Self::ForkFailed { slot, reason } => Writer::new(3).u32(*slot).text(reason).0,
             Self::WorkerReady => Writer::new(4).0,
             Self::Drained => Writer::new(6).0,
+            Self::Stuck { spent_ms, running, request } => Writer::new(7).u64(*spent_ms).u32(*running).text(request).0,
             Self::BootFailed { exit, report } => Writer::new(5).u32(u32::from(exit.status())).text(report).0,
         }
     }
@@ -156,6 +167,7 @@ impl Report {
                 report: fields.text()?,
             },
             6 => Self::Drained,
+            7 => Self::Stuck { spent_ms: fields.u64()?, running: fields.u32()?, request: fields.text()? },
             _ => return None,
         };
         fields.is_at_end().then_some(report)
@@ -256,6 +268,7 @@ mod tests {
             Report::ForkFailed { slot: 1, reason: "Resource temporarily unavailable".into() },
             Report::WorkerReady,
             Report::Drained,
+            Report::Stuck { spent_ms: u64::MAX, running: 3, request: "GET /slow HTTP/1.1".into() },
             Report::BootFailed { exit: ExitCode::AppImport, report: "Traceback …".into() },
         ]
     }
@@ -298,5 +311,8 @@ mod tests {
         assert!(
             matches!(Report::decode(&bytes), Some(Report::BootFailed { report, .. }) if report.len() > MOST_BYTES / 2)
         );
+        let bytes = Report::Stuck { spent_ms: 35_000, running: 1, request: "ä".repeat(MOST_BYTES) }.encode();
+        assert!(bytes.len() <= MOST_BYTES);
+        assert!(matches!(Report::decode(&bytes), Some(Report::Stuck { spent_ms: 35_000, running: 1, .. })));
     }
 }

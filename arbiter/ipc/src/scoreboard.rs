@@ -1,7 +1,11 @@
 //! What each worker is doing, in memory that the arbiter reads without asking.
 //!
-//! One slot a worker, on cache lines of its own, written by that worker alone. The arbiter learns from it that a worker is
-//! stuck, and workers who among them has least to do; nothing on a disk, and no system call to write it.
+//! One slot a worker, on cache lines of its own, written by that worker alone, and there by one thread at a time: the one
+//! that has the worker's loop. The arbiter learns from it that a worker has come to a halt, and workers who among them has
+//! least to do; nothing on a disk, and no system call to write it.
+//!
+//! A request that takes long does not show here: the loop goes on in another thread within milliseconds. What becomes of such
+//! a request is the worker's to see, and to report (`message::Report::Stuck`).
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -72,23 +76,25 @@ impl Slot {
         self.0.iter().for_each(|word| word.store(0, Relaxed));
     }
 
-    /// The worker starts on something at `now`, on the clock of [`tapster_sys::stamp::monotonic`].
+    /// The worker's loop starts on something at `now`, on the clock of [`tapster_sys::stamp::monotonic`].
     pub fn busy(self, now: Duration) {
         self.0[BUSY_SINCE].store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
     }
 
-    /// The worker has nothing to do, for however long.
+    /// The worker's loop has nothing to do, for however long.
     pub fn idle(self) {
         self.0[BUSY_SINCE].store(0, Relaxed);
     }
 
-    /// Since when the worker has been at the same thing; `None` while it is idle.
+    /// Since when the worker's loop has been at the same thing; `None` while it is idle. Where that is long ago, the whole
+    /// process has come to a halt: it was stopped, or nothing in it gets a turn.
     #[must_use]
     pub fn busy_since(self) -> Option<Duration> {
         Some(self.0[BUSY_SINCE].load(Relaxed)).filter(|&since| since != 0).map(Duration::from_millis)
     }
 
-    /// The worker has answered one request more. Only the slot's own worker calls this, so no read-modify-write is needed.
+    /// The worker has answered one request more. Only the thread that has its loop calls this, so no read-modify-write is
+    /// needed.
     pub fn count_request(self) {
         self.0[REQUESTS].store(self.0[REQUESTS].load(Relaxed).wrapping_add(1), Relaxed);
     }

@@ -63,7 +63,7 @@ impl Turn<'_> {
         let is_doubtful = generation.boots.failures() > 0;
         let starting = self.fleet.slots_of(number, Worker::is_starting).len();
         let forking = self.fleet.slots_of(number, Worker::is_forking).len();
-        let serving = self.fleet.slots_of(number, Worker::is_ready).len();
+        let serving = self.fleet.slots_of(number, Worker::is_sound).len();
         let mut missing = wanted.saturating_sub(starting + serving).min(MOST_FORKS.saturating_sub(forking));
         if is_doubtful {
             // One tries whether it works again, before all do.
@@ -74,7 +74,8 @@ impl Turn<'_> {
             self.tell_room(free.is_some());
             let Some(slot) = free else { return };
             let deadline = self.now.saturating_add(FORK_ANSWER);
-            self.fleet.workers.insert(slot, Worker { generation: number, seat: Seat::Forking { deadline, ready_by } });
+            let seat = Seat::Forking { deadline, ready_by };
+            self.fleet.workers.insert(slot, Worker { generation: number, is_stuck: false, seat });
             self.act(Action::Fork { generation: number, slot });
         }
     }
@@ -96,7 +97,10 @@ impl Turn<'_> {
             // The canary: until it has proven its generation, no other worker of that is started.
             Some(proven) if number != proven => 1,
             // What serves keeps its strength through a reload, but does not itself go on replacing what is older.
-            Some(_) if self.fleet.is_reloading() => all.saturating_sub(self.older(number).len()),
+            Some(_) if self.fleet.is_reloading() => {
+                let older = self.older(number);
+                all.saturating_sub(older.iter().filter(|slot| self.is_sound(**slot)).count())
+            }
             Some(_) | None => all,
         }
     }
@@ -130,7 +134,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Retires whatever serves beyond the number wanted: the oldest first, and never so many that fewer would serve.
+    /// Retires whatever serves beyond the number wanted: those of older generations first, then those in which a request is
+    /// stuck, then the oldest, and never so many that fewer would serve.
     fn retire_surplus(&mut self, proven: u64) {
         let Some(generation) = self.fleet.generations.get(&proven) else { return };
         let wanted = usize::try_from(generation.limits.workers).unwrap_or(usize::MAX);
@@ -142,14 +147,20 @@ impl Turn<'_> {
         }
         let booting = self.fleet.slots_of(proven, |worker| worker.is_starting() && !worker.is_forking());
         let forking = self.fleet.slots_of(proven, Worker::is_forking).len();
-        let mut excess = (own.len() + booting.len() + forking).saturating_sub(wanted);
+        // One that is to take the place of a stuck worker is none too many.
+        let sound = own.iter().filter(|slot| self.is_sound(**slot)).count();
+        let excess = (sound + booting.len() + forking).saturating_sub(wanted);
         for &slot in booting.iter().take(excess) {
             self.kill(Child::Worker(slot), Why::Surplus);
         }
-        excess = excess.saturating_sub(booting.len()).min(own.len().saturating_sub(wanted));
-        for &slot in own.iter().take(excess) {
-            self.retire(slot, Why::Surplus);
+        for &slot in own.iter().take(own.len().saturating_sub(wanted)) {
+            let why = if self.is_sound(slot) { Why::Surplus } else { Why::Stuck };
+            self.retire(slot, why);
         }
+    }
+
+    fn is_sound(&self, slot: u32) -> bool {
+        self.fleet.workers.get(&slot).is_some_and(Worker::is_sound)
     }
 
     fn retire(&mut self, slot: u32, why: Why) {
@@ -158,17 +169,20 @@ impl Turn<'_> {
         self.end(Child::Worker(slot), within, retire(within, false), why);
     }
 
-    /// The slots of the workers that serve, of generations before `number`, oldest first.
+    /// The slots of the workers that serve, of generations before `number`, by generation and age.
     fn older(&self, number: u64) -> Vec<u32> {
         self.fleet.generations.range(..number).flat_map(|(&older, _)| self.by_age(older)).collect()
     }
 
-    /// The slots of the generation's workers that serve, oldest first.
+    /// The slots of the generation's workers that serve: those in which a request is stuck, then the others, oldest first.
     fn by_age(&self, number: u64) -> Vec<u32> {
         let mut slots = self.fleet.slots_of(number, Worker::is_ready);
-        slots.sort_by_key(|slot| match self.fleet.process(Child::Worker(*slot)).map(|process| &process.life) {
-            Some(Life::Ready { since }) => *since,
-            _ => Duration::MAX,
+        slots.sort_by_key(|slot| {
+            let since = match self.fleet.process(Child::Worker(*slot)).map(|process| &process.life) {
+                Some(Life::Ready { since }) => *since,
+                _ => Duration::MAX,
+            };
+            (self.is_sound(*slot), since)
         });
         slots
     }

@@ -8,36 +8,49 @@ use tapster_ipc::ExitCode;
 
 use super::turn::{Turn, words};
 use crate::action::Action;
-use crate::fleet::{Child, Seat};
+use crate::fleet::{Child, Limits, Seat};
 use crate::process::{Life, Why};
 
 /// From SIGABRT, at which Python may show its stacks, to SIGKILL.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Turn<'_> {
-    /// Ends the workers that have been at one request for too long.
+    /// Ends the workers that have come to a halt as a whole, and so have not said themselves that a request is stuck: stopped
+    /// ones, and those in which something keeps all threads from running.
     pub(super) fn tick(&mut self, busy: &[(u32, Duration)]) {
         for &(slot, since) in busy {
             let Some(worker) = self.fleet.workers.get(&slot).filter(|worker| worker.may_run_requests()) else {
                 continue;
             };
+            let then = if worker.is_ready() { "it is killed and replaced" } else { "it is killed" };
             let generation = self.fleet.generations.get(&worker.generation);
-            let Some(limit) = generation.and_then(|generation| generation.limits.timeout) else { continue };
+            let Some(limit) = generation.and_then(|generation| generation.limits.halt()) else { continue };
             let spent = self.now.saturating_sub(since);
             if spent >= limit {
-                self.time_out(slot, spent, limit);
+                let what = format!("the whole process has been at a halt for {}", words(spent));
+                self.say_timeout(slot, &what, then);
+                self.time_out(slot);
             }
         }
     }
 
-    fn time_out(&mut self, slot: u32, spent: Duration, limit: Duration) {
+    /// Logs what a request or a worker has taken too long for, the settings that say so, and what happens now.
+    pub(super) fn say_timeout(&mut self, slot: u32, what: &str, then: &str) {
+        let child = Child::Worker(slot);
+        let pid = self.fleet.process(child).map_or(0, |process| process.pid);
+        let limits = self.fleet.generations.get(&self.fleet.generation_of(child)).map(|generation| generation.limits);
+        let limit = |of: fn(Limits) -> Duration| words(limits.map_or(Duration::ZERO, of));
+        let (timeout, grace) = (limit(|limits| limits.timeout.unwrap_or_default()), limit(|limits| limits.grace));
+        let limits = format!("limits timeout = {timeout}, timeout_grace = {grace}");
+        self.log(Level::Error, format!("WORKER TIMEOUT (pid: {pid}, slot: {slot}): {what}, {limits}; {then}"));
+    }
+
+    /// Has the worker print its stacks, and kills it soon after.
+    pub(super) fn time_out(&mut self, slot: u32) {
         let kill_at = self.now.saturating_add(LAST_WORDS);
         let Some(process) = self.fleet.process_mut(Child::Worker(slot)) else { return };
         let pid = process.pid;
         process.time_out(kill_at, Why::RequestTimeout);
-        let (spent, limit) = (words(spent), words(limit));
-        let text = format!("WORKER TIMEOUT (pid: {pid}, slot: {slot}): busy for {spent}, limit timeout = {limit}");
-        self.log(Level::Error, text);
         self.act(Action::Kill { pid, signal: Signal::SIGABRT });
     }
 
@@ -73,7 +86,7 @@ impl Turn<'_> {
             Why::BootTimeout | Why::RequestTimeout | Why::CannotStart => {
                 self.say(Level::Debug, child, "is killed", &why.to_string());
             }
-            Why::ServerStops | Why::Replaced | Why::Surplus | Why::NotNeeded => {
+            Why::ServerStops | Why::Replaced | Why::Surplus | Why::Stuck | Why::NotNeeded => {
                 self.say(Level::Warn, child, "is killed", &format!("it did not stop in time; {why}"));
             }
         }

@@ -49,6 +49,9 @@ impl Turn<'_> {
             // The worker that is first to find the queues empty; one that is in the midst of a request could not close its
             // end of the listeners for as long as that takes.
             (Child::Worker(_), Report::Drained) if self.is_stopping() => self.act(Action::RefuseConnections),
+            (Child::Worker(slot), Report::Stuck { spent_ms, running, request }) => {
+                self.stuck(slot, Duration::from_millis(spent_ms), running, &request);
+            }
             (_, Report::BootFailed { exit, report }) => self.boot_failed(from, exit, &report),
             (_, report) => self.gossip(from, &format!("{report:?}, which is not its to say")),
         }

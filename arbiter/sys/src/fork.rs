@@ -93,7 +93,9 @@ fn await_adoption(between: Pid, adopter: i32) {
     }
 }
 
-/// Ends this process at once: no destructors, no `atexit`, no flush of buffers that a parent still owns.
+/// Ends this process at once, whatever its other threads are at: no destructors, no `atexit`, no flush of buffers that a
+/// parent still owns. For a process that must not return into its parent's frames, and for one that can't end in order because
+/// a thread of it is stuck in C code.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit(2) takes any value and returns to nobody.
     unsafe { libc::_exit(code) }
@@ -101,4 +103,32 @@ pub fn exit_now(code: i32) -> ! {
 
 fn errno(code: i32) -> io::Error {
     io::Error::from_raw_os_error(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Set in the process that is to end.
+    const ENDS: &str = "TAPSTER_TEST_EXIT_NOW";
+
+    extern "C" fn end_in_order() {
+        exit_now(9);
+    }
+
+    #[test]
+    fn exit_now_waits_for_no_thread_and_runs_nothing_that_was_to_run_at_the_end() {
+        if std::env::var_os(ENDS).is_some() {
+            // SAFETY: the function is there for as long as the process, and neither unwinds nor returns.
+            assert_eq!(unsafe { libc::atexit(end_in_order) }, 0);
+            std::thread::spawn(|| std::thread::sleep(Duration::from_secs(60)));
+            exit_now(7);
+        }
+        let mut itself = Command::new(std::env::current_exe().unwrap());
+        let name = "fork::tests::exit_now_waits_for_no_thread_and_runs_nothing_that_was_to_run_at_the_end";
+        let output = itself.args(["--exact", name]).env(ENDS, "1").output().unwrap();
+        assert_eq!(output.status.code(), Some(7), "{}", String::from_utf8_lossy(&output.stdout));
+    }
 }

@@ -13,5 +13,6 @@ pub mod memory;
 pub mod rights;
 pub mod shm;
 pub mod signals;
+pub mod sockets;
 pub mod stamp;
 pub mod wait;

@@ -54,6 +54,9 @@ pub fn rename_process(name: &std::ffi::CStr) -> io::Result<()> {
 #[derive(Debug)]
 pub struct Deadman(ManuallyDrop<Timer>);
 
+// SAFETY: the identifier of a POSIX timer belongs to the process, not to a thread, and is only ever handed to the kernel.
+unsafe impl Send for Deadman {}
+
 impl Deadman {
     /// Makes the timer, disarmed. A timer does not survive fork(2): make it in the process that it is to end.
     ///

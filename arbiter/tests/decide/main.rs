@@ -7,4 +7,5 @@ mod deaths;
 mod reloads;
 mod signals;
 mod starts;
+mod stuck;
 mod world;

@@ -20,7 +20,9 @@ pub(crate) const CLEAN: End = End::Status(0);
 pub(crate) fn limits(workers: u32) -> Limits {
     Limits {
         workers,
+        threads: 1,
         timeout: Some(Duration::from_secs(30)),
+        grace: Duration::from_secs(5),
         boot: Some(Duration::from_secs(60)),
         graceful: Duration::from_secs(20),
     }
@@ -45,12 +47,16 @@ pub(crate) struct World {
 impl World {
     /// A server that has just been started.
     pub(crate) fn new(workers: u32) -> Self {
+        Self::started(limits(workers))
+    }
+
+    fn started(limits: Limits) -> Self {
         let mut world = Self {
-            fleet: Fleet::new(limits(workers)),
+            fleet: Fleet::new(limits),
             now: Duration::from_secs(1000),
             actions: Vec::new(),
             forks: BTreeMap::new(),
-            reload: Ok(limits(workers)),
+            reload: Ok(limits),
             can_spawn: true,
             exit: None,
             killed: BTreeSet::new(),
@@ -62,7 +68,12 @@ impl World {
 
     /// A server whose workers are all ready.
     pub(crate) fn up(workers: u32) -> Self {
-        let mut world = Self::new(workers);
+        Self::up_with(limits(workers))
+    }
+
+    /// A server with these limits, which a reload finds again, whose workers are all ready.
+    pub(crate) fn up_with(limits: Limits) -> Self {
+        let mut world = Self::started(limits);
         world.template_ready(1);
         world.all_ready();
         world.pass(Duration::from_secs(10));

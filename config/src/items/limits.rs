@@ -50,6 +50,13 @@ macro_rules! limits {
                    idle, new ones wait in the socket's queue (`backlog`).",
             value: "NUMBER",
         }
+        limit_queue: u32 = 1000; Whole { min: 1, max: 1_000_000 };
+        {
+            brief: "The most complete requests that may wait in a worker for a free thread; above it 503 is answered.",
+            long: "Each of them has a connection to itself, so only a number below `worker_connections` changes anything. How \
+                   long they may wait is for `queue_timeout` to say.",
+            value: "NUMBER",
+        }
         tmp_upload_dir: Option<PathBuf> = None; OptionalPath { directory: true };
         {
             brief: "Where bodies too large for memory are kept.",

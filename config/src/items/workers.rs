@@ -17,6 +17,15 @@ macro_rules! workers {
                 means: "the number of workers",
             }),
         }
+        threads: u32 = 1; Whole { min: 1, max: 1024 };
+        {
+            brief: "How many requests a worker may have in the application at once, each in a thread of its own.",
+            long: "The threads of a worker share one interpreter, which runs one of them at a time: they are good for \
+                   applications that wait (for a database, say), while more `workers` are good for those that compute. \
+                   The main thread is one of them. The application learns of it by `wsgi.multithread`, and must be safe \
+                   for threads where there are several.",
+            value: "NUMBER",
+        }
         preload: bool = false; Switch;
         {
             brief: "Import the application once, before the workers are forked, so that they share its memory.",
@@ -24,11 +33,29 @@ macro_rules! workers {
         }
         timeout: Duration = Duration::from_secs(30); Time { min: 0, max: DAY };
         {
-            brief: "A worker whose request takes longer is killed and replaced; 0 is no limit.",
-            long: "What counts is one call into the application: a reply that it yields block by block may take longer, if \
-                   no block does. A request that waits so long for another's reply to be made gets a 503; on a new connection it \
-                   counts from when the worker takes that, which is while it could serve.",
+            brief: "How long a request may be in the application; then it is interrupted. 0 is no limit.",
+            long: "Of a reply that is yielded block by block, each block may take that long. Afterwards the error log gets \
+                   the request line, how long it has taken, and the Python stacks of all threads. The client gets a 504, \
+                   or, where part of the reply was sent, its connection is cut off. `tapster.RequestTimeout` is \
+                   raised in the request's thread, so that the thread and the process survive. Python raises it between \
+                   two of its own instructions: what waits in C code gets it only afterwards (see `timeout_grace`).",
             short: Some('t'),
+            value: "DURATION",
+        }
+        timeout_grace: Duration = Duration::from_secs(5); Time { min: 0, max: DAY };
+        {
+            brief: "How long a request that `timeout` has interrupted may take to end; then its worker is replaced.",
+            long: "Its thread may be stuck in C code, where Python can't interrupt it. Where the worker has several \
+                   `threads`, it goes on until the replacement is ready, and then has `graceful_timeout` for its other \
+                   requests. Where it has one, or the whole process has come to a halt, it is killed at once.",
+            value: "DURATION",
+        }
+        queue_timeout: Duration = Duration::from_secs(30); Time { min: 0, max: DAY };
+        {
+            brief: "How long a request may wait for a free thread; then 503 is answered. 0 is no limit.",
+            long: "The application is not called for such a request, whose client will have given up. It counts from when \
+                   the request is complete, and on a new connection from when the worker takes that, which is while \
+                   it could serve.",
             value: "DURATION",
         }
         boot_timeout: Duration = Duration::from_secs(120); Time { min: 0, max: DAY };

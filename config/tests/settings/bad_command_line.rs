@@ -27,7 +27,10 @@ fn options_that_do_not_exist_are_told_with_what_to_write() {
         (&["--keepalive", "3", "a:b"], "--keepalive is not an option\n  hint: here it is called --keep-alive"),
         (&["--wokers=3"], "--wokers is not an option\n  hint: did you mean --workers?"),
         (&["--check-confg"], "--check-confg is not an option\n  hint: did you mean --check-config?"),
-        (&["-k", "gevent", "a:b"], "-k is not an option\n  hint: Tapster has one kind of worker: leave it out"),
+        (
+            &["-k", "gevent", "a:b"],
+            "-k is not an option\n  hint: Tapster has one kind of worker: leave it out; gthread's threads are `threads`",
+        ),
         (
             &["-D"],
             "-D is not an option\n  hint: not supported: Tapster stays in the foreground; let systemd or a container start it",

@@ -14,12 +14,19 @@ fn the_defaults_of_limits_and_deadlines_are_the_documented_ones() {
     assert_eq!(settings.client_body_total_timeout, Duration::from_secs(21_600));
     assert_eq!(settings.send_timeout, Duration::from_secs(60));
     assert_eq!(settings.lingering_timeout, Duration::from_secs(2));
+    assert_eq!((settings.threads, settings.limit_queue), (1, 1000));
+    assert_eq!(settings.timeout_grace, Duration::from_secs(5));
+    assert_eq!(settings.queue_timeout, Duration::from_secs(30));
 }
 
 #[test]
 fn limits_and_deadlines_are_read_from_every_source() {
     let world = World::new()
         .file("client_header_timeout = 0.1\nlimit_request_head = '16MiB'\nkeep_alive_requests = 0\nsend_timeout = '1h'")
+        .variable("TAPSTER_THREADS", "8")
+        .variable("TAPSTER_QUEUE_TIMEOUT", "0")
+        .variable("TAPSTER_LIMIT_QUEUE", "1")
+        .variable("TAPSTER_TIMEOUT_GRACE", "0")
         .variable("TAPSTER_CLIENT_BODY_TOTAL_TIMEOUT", "0")
         .variable("TAPSTER_WORKER_CONNECTIONS", "1000000")
         .variable("TAPSTER_LIMIT_PIPELINED", "4k")
@@ -32,6 +39,8 @@ fn limits_and_deadlines_are_read_from_every_source() {
     assert_eq!(settings.client_body_total_timeout, Duration::ZERO);
     assert_eq!(settings.send_timeout, Duration::from_secs(3600));
     assert_eq!(settings.lingering_timeout, Duration::from_secs(86_400));
+    assert_eq!((settings.threads, settings.limit_queue), (8, 1));
+    assert_eq!((settings.timeout_grace, settings.queue_timeout), (Duration::ZERO, Duration::ZERO));
 }
 
 #[test]
@@ -45,11 +54,17 @@ fn what_is_out_of_bounds_is_refused() {
         ("send_timeout", "86401", format!("{duration}, not \"86401\"")),
         ("lingering_timeout", "2d", format!("{duration}, not \"2d\"")),
         ("client_body_total_timeout", "25h", format!("{}, not \"25h\"", duration.replace("100ms to", "0 to"))),
+        ("timeout_grace", "24.5h", format!("{}, not \"24.5h\"", duration.replace("100ms to", "0 to"))),
+        ("queue_timeout", "-1", format!("{}, not \"-1\"", duration.replace("100ms to", "0 to"))),
         ("client_body_min_rate", "-1", format!("{size} 0 to 1GiB, not \"-1\"")),
         ("limit_request_head", "1023", format!("{size} 1KiB to 16MiB, not \"1023\"")),
         ("limit_request_head", "17M", format!("{size} 1KiB to 16MiB, not \"17M\"")),
         ("limit_pipelined", "4095", format!("{size} 4KiB to 64KiB, not \"4095\"")),
         ("keep_alive_requests", "-1", "a whole number from 0 to 1000000000, not \"-1\"".to_owned()),
+        ("threads", "0", "a whole number from 1 to 1024, not \"0\"".to_owned()),
+        ("threads", "1025", "a whole number from 1 to 1024, not \"1025\"".to_owned()),
+        ("threads", "auto", "a whole number from 1 to 1024, not \"auto\"".to_owned()),
+        ("limit_queue", "0", "a whole number from 1 to 1000000, not \"0\"".to_owned()),
         ("worker_connections", "0", "a whole number from 1 to 1000000, not \"0\"".to_owned()),
         ("worker_connections", "1000001", "a whole number from 1 to 1000000, not \"1000001\"".to_owned()),
     ];

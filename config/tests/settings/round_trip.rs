@@ -23,8 +23,11 @@ fn every_setting_changed() -> Settings {
         ],
         backlog: 1,
         workers: 33,
+        threads: 1024,
         preload: true,
         timeout: Duration::ZERO,
+        timeout_grace: Duration::from_millis(250),
+        queue_timeout: Duration::from_secs(86_400),
         boot_timeout: Duration::from_millis(1500),
         graceful_timeout: Duration::from_secs(7200),
         keep_alive: Duration::from_millis(1),
@@ -36,6 +39,7 @@ fn every_setting_changed() -> Settings {
         limit_pipelined: 5000,
         keep_alive_requests: 0,
         worker_connections: 1_000_000,
+        limit_queue: 1,
         tmp_upload_dir: Some("/no/such/directory".into()),
         tmp_upload_limit: 5 << 30,
         client_header_timeout: Duration::from_millis(100),
@@ -106,8 +110,11 @@ pythonpath = []
 bind = [\"127.0.0.1:8000\"]
 backlog = 2048
 workers = 1
+threads = 1
 preload = false
 timeout = \"30s\"
+timeout_grace = \"5s\"
+queue_timeout = \"30s\"
 boot_timeout = \"120s\"
 graceful_timeout = \"30s\"
 keep_alive = \"2s\"
@@ -119,6 +126,7 @@ limit_request_body = \"1GiB\"
 limit_pipelined = \"64KiB\"
 keep_alive_requests = 10000
 worker_connections = 1000
+limit_queue = 1000
 tmp_upload_limit = \"16GiB\"
 client_header_timeout = \"30s\"
 client_body_timeout = \"30s\"

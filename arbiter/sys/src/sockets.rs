@@ -1,0 +1,97 @@
+//! What a socket can be made to do that no safe library offers.
+//!
+//! Called by the worker, to cut off a client whose reply can't be completed.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Ends a TCP connection at once with a reset, although other descriptors of the socket are open (a file that the application
+/// was given, a process that it forked); what was not sent is dropped. Closing with `SO_LINGER` would wait for the last of
+/// these descriptors.
+///
+/// It is connect(2) with `AF_UNSPEC`, which Linux answers by a reset in every state in which the peer may still expect
+/// something. Afterwards reading and writing fail, the first time with `ECONNRESET`, and poll(2) tells `POLLHUP`. A connection
+/// that is over already stays as it is.
+///
+/// # Errors
+/// The errno of connect(2); `EINVAL` for a Unix socket, which knows no reset.
+pub fn disconnect(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let nobody = libc::sockaddr {
+        sa_family: libc::sa_family_t::try_from(libc::AF_UNSPEC).unwrap_or_default(),
+        sa_data: [0; 14],
+    };
+    let length = libc::socklen_t::try_from(size_of_val(&nobody)).unwrap_or_default();
+    // SAFETY: the descriptor is open for the borrow's length, and the kernel only reads the address, whose true length is
+    // given.
+    match unsafe { libc::connect(socket.as_raw_fd(), &raw const nobody, length) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        (listener.accept().unwrap().0, client)
+    }
+
+    #[test]
+    fn the_peer_is_reset_at_once_though_another_descriptor_is_open() {
+        let (mut server, mut client) = pair();
+        let mut kept = server.try_clone().unwrap();
+        server.write_all(b"half a rep").unwrap();
+        client.read_exact(&mut [0; 10]).unwrap();
+        disconnect(server.as_fd()).unwrap();
+        drop(server);
+        assert_eq!(client.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_eq!(kept.write(b"ly").unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_eq!(kept.write(b"ly").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_peer_that_has_said_all_it_will_is_reset_too() {
+        let (server, mut client) = pair();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!((&server).read(&mut [0; 8]).unwrap(), 0);
+        disconnect(server.as_fd()).unwrap();
+        assert_eq!(client.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+        disconnect(server.as_fd()).unwrap();
+    }
+
+    #[test]
+    fn what_was_written_and_not_sent_does_not_arrive() {
+        let (server, mut client) = pair();
+        server.set_nonblocking(true).unwrap();
+        let mut written = 0;
+        while let Ok(more) = (&server).write(&[b'x'; 65_536]) {
+            written += more;
+        }
+        disconnect(server.as_fd()).unwrap();
+        let mut read = 0;
+        let end = loop {
+            match client.read(&mut [0; 65_536]) {
+                Ok(more) => read += more,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(end.kind(), ErrorKind::ConnectionReset, "{read} of {written} bytes");
+        assert!(read < written);
+    }
+
+    #[test]
+    fn a_unix_socket_knows_no_reset() {
+        let (one, _other) = UnixStream::pair().unwrap();
+        assert_eq!(disconnect(one.as_fd()).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+}
