@@ -32,11 +32,11 @@ def refuses(server):
 
 def test_term_finishes_the_running_request_refuses_new_ones_and_exits_0(serve, tmp_path):
     server = serve("ops:application", workers=2)
-    wire = running_request(server, tmp_path, 2)
+    wire = running_request(server, tmp_path, 5)
     server.send(signal.SIGTERM)
-    wait_until(lambda: refuses(server), 1.5, "new connections are refused while the request still runs")
+    wait_until(lambda: refuses(server), 4.5, "new connections are refused while the request still runs")
     assert wire.reply().status == 200
-    assert server.wait_exit(3) == 0
+    assert server.wait_exit(6) == 0
 
 
 def test_term_answers_what_was_sent_before_it(serve, tmp_path):

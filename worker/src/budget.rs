@@ -3,19 +3,19 @@
 //! What one connection may keep is bounded by its owners, `body` and `outgoing`; a thousand that each keep so much would
 //! still be too many. It counts bytes, and holds none.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A sum of bytes, and what is left of it.
+/// A sum of bytes, and what is left of it. All threads of the worker take from it.
 #[derive(Debug, Clone)]
-pub(crate) struct Budget(Rc<Account>);
+pub(crate) struct Budget(Arc<Account>);
 
 #[derive(Debug)]
 struct Account {
     total: u64,
-    left: Cell<u64>,
+    left: AtomicU64,
     /// The least that has been left since the last [`Budget::forget_peak`].
-    least: Cell<u64>,
+    least: AtomicU64,
 }
 
 /// What one holder has taken; given back when it is dropped.
@@ -28,22 +28,22 @@ pub(crate) struct Share {
 impl Budget {
     /// Of so many bytes.
     pub(crate) fn new(bytes: u64) -> Self {
-        Self(Rc::new(Account { total: bytes, left: Cell::new(bytes), least: Cell::new(bytes) }))
+        Self(Arc::new(Account { total: bytes, left: AtomicU64::new(bytes), least: AtomicU64::new(bytes) }))
     }
 
     /// How much is taken.
     pub(crate) fn taken(&self) -> u64 {
-        self.0.total - self.0.left.get()
+        self.0.total - self.0.left.load(Relaxed)
     }
 
     /// The most that was taken since the peak was last forgotten.
     pub(crate) fn peak(&self) -> u64 {
-        self.0.total - self.0.least.get()
+        self.0.total - self.0.least.load(Relaxed)
     }
 
     /// From now on the peak is what is taken now.
     pub(crate) fn forget_peak(&self) {
-        self.0.least.set(self.0.left.get());
+        self.0.least.store(self.0.left.load(Relaxed), Relaxed);
     }
 
     /// A share of nothing yet.
@@ -56,18 +56,20 @@ impl Share {
     /// Takes more or gives back, so that it is `bytes` afterwards; or stays what it was where there is not so much left.
     #[inline]
     pub(crate) fn resize(&mut self, bytes: u64) -> bool {
-        if bytes == self.taken {
-            return true;
-        }
+        bytes == self.taken || self.change(bytes)
+    }
+
+    fn change(&mut self, bytes: u64) -> bool {
         let Account { left, least, .. } = &*self.budget.0;
-        match left.get().saturating_add(self.taken).checked_sub(bytes) {
-            Some(rest) => {
-                left.set(rest);
-                least.set(least.get().min(rest));
+        let taken = self.taken;
+        let rest_of = |left: u64| left.saturating_add(taken).checked_sub(bytes);
+        match left.fetch_update(Relaxed, Relaxed, rest_of) {
+            Ok(before) => {
+                least.fetch_min(before.saturating_add(taken) - bytes, Relaxed);
                 self.taken = bytes;
                 true
             }
-            None => false,
+            Err(_) => false,
         }
     }
 }

@@ -70,6 +70,13 @@ impl Buffer {
 
     /// Takes the memory of `spare` in place of its own, with what it holds, unless its own is as large.
     pub(crate) fn borrow(&mut self, spare: &mut Self) {
+        if self.memory.len() >= STEP {
+            return;
+        }
+        if spare.memory.is_empty() {
+            // Who borrowed it is in the application.
+            *spare = Self::spare();
+        }
         if self.memory.len() < spare.memory.len() {
             spare.memory[..self.len()].copy_from_slice(self.bytes());
             (spare.start, spare.end) = (0, self.len());

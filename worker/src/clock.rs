@@ -30,7 +30,7 @@ impl Clock {
     /// The time has passed, but not so much that the date could be another: for within a round.
     #[inline]
     pub(crate) fn glance(&mut self) {
-        self.now = millis(tapster_sys::stamp::monotonic());
+        self.now = monotonic();
     }
 
     pub(crate) fn look(&mut self) {
@@ -38,6 +38,12 @@ impl Clock {
         let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         self.server.date = *self.dates.at(second);
     }
+}
+
+/// The time now, as deadlines count.
+#[inline]
+pub(crate) fn monotonic() -> Millis {
+    millis(tapster_sys::stamp::monotonic())
 }
 
 /// A duration as deadlines count.
@@ -56,8 +62,12 @@ pub(crate) struct Times {
     pub(crate) body_total: Millis,
     /// A body's bytes a second; 0 for any.
     pub(crate) body_min_rate: u64,
-    /// A request's wait for its turn: the setting `timeout`.
+    /// A request's wait for a free thread.
     pub(crate) queue: Millis,
+    /// A request in the application, or one block of its reply.
+    pub(crate) timeout: Millis,
+    /// From then on until its thread has to be back.
+    pub(crate) grace: Millis,
     /// A client that takes nothing of a reply.
     pub(crate) send: Millis,
     /// Our end of a connection being closed and the client's not.
@@ -74,7 +84,9 @@ impl Times {
             body: millis(settings.client_body_timeout),
             body_total: or_never(settings.client_body_total_timeout),
             body_min_rate: settings.client_body_min_rate,
-            queue: or_never(settings.timeout),
+            queue: or_never(settings.queue_timeout),
+            timeout: or_never(settings.timeout),
+            grace: millis(settings.timeout_grace),
             send: millis(settings.send_timeout),
             linger: millis(settings.lingering_timeout),
             keep_alive: millis(settings.keep_alive),
@@ -84,7 +96,7 @@ impl Times {
     /// How long an application that calls `write()` may be held back by its client: less than would look like an application
     /// that is stuck.
     pub(crate) fn push(&self) -> Millis {
-        self.send.min(self.queue / 2)
+        self.send.min(self.timeout / 2)
     }
 }
 

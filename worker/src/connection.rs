@@ -1,16 +1,18 @@
 //! One client's connection: its states, what moves it from one to the next, and when each has taken too long.
 //!
 //! ```text
-//! Preface → Idle → Head → Body → Queued → Replying → Flushing → Idle, Lingering or closed
+//! Preface → Idle → Head → Body → Queued → (the application) → Flushing → Idle, Lingering or closed
 //! ```
 //!
 //! A state owns what it needs, and every transition stands in this file. It is moved on by the reactor when its socket, its
-//! deadline or the turn to run lets it; each call goes as far as it can.
+//! deadline or a free thread lets it; each call goes as far as it can. A complete request takes its connection with it into the
+//! application (`job`).
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 use log::Level;
-use tapster_python::{Ending, Exchange, Peer, Python, Turn};
+use tapster_python::{Ending, Peer};
 use tapster_wire::http1::{glimpse, parse_head, reply};
 use tapster_wire::proxy_protocol::parse_preface;
 use tapster_wire::{Body, Progress, Reason, Reject, Version};
@@ -18,12 +20,12 @@ use tapster_wire::{Body, Progress, Reason, Reject, Version};
 use crate::body::{Arriving, Refused};
 use crate::buffer::Buffer;
 use crate::deadlines::{Deadline, Millis, NEVER};
-use crate::dispatch::Complete;
-use crate::outgoing::Outgoing;
+use crate::job::{Complete, Outcome};
+use crate::line::Line;
+use crate::outgoing::{Flow, Outgoing};
 use crate::proxies::Standing;
-use crate::socket::Socket;
 use crate::state::{Farewell, Fill, State, Step, Then, Verdict};
-use crate::tools::{Tools, TurnToRun};
+use crate::tools::Tools;
 
 /// For a request to arrive on an idle connection of a worker that is about to end. Closing at once would lose one that is
 /// on its way.
@@ -33,7 +35,7 @@ const READS_AT_ONCE: usize = 16;
 
 /// A connection.
 pub(crate) struct Connection {
-    pub(crate) socket: Socket,
+    pub(crate) line: Arc<Line>,
     /// The number of the listener that it came in by.
     pub(crate) listener: usize,
     pub(crate) peer: Peer,
@@ -64,7 +66,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// A connection that has just been accepted.
     pub(crate) fn new(
-        socket: Socket,
+        line: Arc<Line>,
         listener: usize,
         peer: Peer,
         standing: Standing,
@@ -73,15 +75,15 @@ impl Connection {
     ) -> Self {
         deadline.at = tools.clock.now + tools.times.head;
         Self {
-            socket,
+            line,
             listener,
             peer,
             standing,
             input: Buffer::default(),
-            out: Outgoing::new(&tools.storage),
+            out: Outgoing::new(&tools.common.storage),
             deadline,
             listed: false,
-            state: if tools.proxies.preface.is_some() { State::Preface } else { State::Idle },
+            state: if tools.common.proxies.preface.is_some() { State::Preface } else { State::Idle },
             readable: false,
             hung_up: false,
             ended: false,
@@ -111,44 +113,43 @@ impl Connection {
     /// Whether bytes have come that nobody has looked at: then it is not spare after all.
     #[cold]
     pub(crate) fn has_news(&mut self) -> bool {
-        let has_news = matches!(self.state, State::Idle) && self.socket.has_bytes();
+        let has_news = matches!(self.state, State::Idle) && self.line.socket.has_bytes();
         self.readable |= has_news;
         has_news
     }
 
-    /// Goes on as far as possible. `key` is the reactor's name for it.
+    /// Goes on as far as possible.
     #[inline]
-    pub(crate) fn advance(&mut self, py: Python<'_>, key: usize, tools: &mut Tools) -> Verdict {
+    pub(crate) fn advance(&mut self, tools: &mut Tools) -> Verdict {
         self.input.borrow(&mut tools.spare);
         self.out.borrow(&mut tools.spare_out);
-        let verdict = self.run(py, key, tools);
-        self.input.give_back(&mut tools.spare);
-        self.out.give_back(&mut tools.spare_out);
+        let verdict = self.run(tools);
+        // What has been borrowed goes along into the application.
+        if verdict != Verdict::Run {
+            self.input.give_back(&mut tools.spare);
+            self.out.give_back(&mut tools.spare_out);
+        }
         verdict
     }
 
-    fn run(&mut self, py: Python<'_>, key: usize, tools: &mut Tools) -> Verdict {
+    fn run(&mut self, tools: &mut Tools) -> Verdict {
         // Whether `tools.head` is of the request in front of this connection's buffer.
         let mut head_is_here = false;
         loop {
             let step = match std::mem::replace(&mut self.state, State::Idle) {
-                State::Preface => self.read_preface(py, tools),
+                State::Preface => self.read_preface(tools),
                 State::Idle => self.await_request(tools, &mut head_is_here),
                 State::Head => self.read_head(tools, &mut head_is_here),
                 State::Body { head_size, arriving } => self.read_body(head_size, arriving, tools),
-                State::Queued { complete, .. } if tools.turn.is_open_to(key) => {
-                    if head_is_here || self.parse_again(tools) {
-                        head_is_here = false;
-                        self.call(py, complete, key, tools)
-                    } else {
-                        Step::Close
+                State::Queued { complete, until, waits } => {
+                    match self.await_turn(complete, until, waits, head_is_here, tools) {
+                        Step::Go(state) => Step::Go(state),
+                        rest_or_close => {
+                            head_is_here = false;
+                            rest_or_close
+                        }
                     }
                 }
-                State::Queued { complete, until } => {
-                    self.deadline.at = until;
-                    Step::Rest(State::Queued { complete, until }, Verdict::AwaitTurn)
-                }
-                State::Replying(exchange) => self.go_on_replying(py, exchange, key, tools),
                 State::Flushing(then) => self.flush(then, tools),
                 State::Lingering => self.linger(tools),
             };
@@ -164,32 +165,29 @@ impl Connection {
     }
 
     /// The deadline has passed, as far as the poll has told. Bytes that came since are looked at first.
-    pub(crate) fn late(&mut self, py: Python<'_>, key: usize, tools: &mut Tools) -> Verdict {
+    pub(crate) fn late(&mut self, tools: &mut Tools) -> Verdict {
         if matches!(self.state, State::Lingering) {
             return Verdict::Close;
         }
         self.readable = true;
-        let verdict = self.advance(py, key, tools);
+        let verdict = self.advance(tools);
         let now = tools.clock.now;
-        if verdict == Verdict::Close || self.deadline.at > now {
+        if matches!(verdict, Verdict::Close | Verdict::Run) || self.deadline.at > now {
             return verdict;
         }
         let step = match std::mem::replace(&mut self.state, State::Idle) {
             State::Preface if self.input.is_empty() => Step::Close,
             State::Preface | State::Head => self.refuse(&Reason::HeadTimeout.into(), tools),
             State::Body { arriving, .. } => self.refuse(&arriving.pace.offence(now, &tools.times).into(), tools),
-            State::Replying(exchange) => {
-                self.abandon(py, exchange, key, tools);
-                self.cut_off("it took nothing of its reply for send_timeout", tools)
-            }
             State::Flushing(_) if !self.out.is_empty() => {
                 self.cut_off("it took nothing of its reply for send_timeout", tools)
             }
-            State::Queued { .. } => {
+            State::Queued { waits, .. } => {
+                if waits {
+                    tools.turns.stop_waiting();
+                }
                 if tools.refusals.busy_notices.is_time(now) {
-                    log::warn!(
-                        "a request waited longer than timeout while another reply was being made, and got a 503"
-                    );
+                    log::warn!("a request waited longer than queue_timeout for a free thread, and got a 503");
                 }
                 self.refuse(&Reason::Busy.into(), tools)
             }
@@ -199,7 +197,7 @@ impl Connection {
             Step::Go(state) => {
                 self.input = Buffer::default();
                 self.state = state;
-                self.advance(py, key, tools)
+                self.advance(tools)
             }
             Step::Rest(..) | Step::Close => Verdict::Close,
         }
@@ -208,13 +206,13 @@ impl Connection {
     /// Ends it in the midst of a reply, and shows that: a plain end could make a reply without a length look whole.
     fn cut_off(&mut self, why: &str, tools: &mut Tools) -> Step {
         let level = if tools.refusals.note_cut_off(tools.clock.now) { Level::Info } else { Level::Debug };
-        log::log!(level, "cut off a client {}: {why}", self.socket);
+        log::log!(level, "cut off a client {}: {why}", self.line.socket);
         self.break_off();
         Step::Close
     }
 
     fn break_off(&mut self) {
-        self.socket.reset_on_close(true);
+        self.line.socket.reset_on_close(true);
         self.farewell = Farewell::Needless;
     }
 
@@ -222,7 +220,7 @@ impl Connection {
     pub(crate) fn say_goodbye(&self) {
         if self.farewell == Farewell::Due {
             // It fails where the client is gone already.
-            let _ = self.socket.finish();
+            let _ = self.line.socket.finish();
         }
     }
 
@@ -235,24 +233,25 @@ impl Connection {
     }
 
     /// The connection is being dropped, whatever it is at. Tells whether a request was cut off by that.
-    pub(crate) fn drop_everything(&mut self, py: Python<'_>, key: usize, tools: &mut Tools) -> bool {
+    pub(crate) fn drop_everything(&mut self, tools: &mut Tools) -> bool {
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Replying(exchange) => {
-                self.abandon(py, exchange, key, tools);
-                self.break_off();
-                true
-            }
             State::Flushing(_) if !self.out.is_empty() => {
                 self.break_off();
                 true
             }
-            State::Head | State::Body { .. } | State::Queued { .. } => true,
+            State::Queued { waits, .. } => {
+                if waits {
+                    tools.turns.stop_waiting();
+                }
+                true
+            }
+            State::Head | State::Body { .. } => true,
             State::Preface | State::Idle | State::Flushing(_) | State::Lingering => false,
         }
     }
 
     /// The PROXY header tells the client's address (the protocol's text, section 2: nothing is served before it is here).
-    fn read_preface(&mut self, py: Python<'_>, tools: &mut Tools) -> Step {
+    fn read_preface(&mut self, tools: &mut Tools) -> Step {
         match self.fill(tools.most_pipelined) {
             Fill::Filled => {}
             Fill::Blocked => return Step::Rest(State::Preface, Verdict::Wait),
@@ -261,17 +260,12 @@ impl Connection {
         if !self.standing.sends_preface {
             return self.refuse(&Reason::ProxyForbidden.into(), tools);
         }
-        let Some(mode) = tools.proxies.preface else { return Step::Go(State::Idle) };
+        let Some(mode) = tools.common.proxies.preface else { return Step::Go(State::Idle) };
         match parse_preface(self.input.bytes(), mode) {
             Ok(Progress::Ready(preface)) => {
                 self.input.used(preface.size);
-                match self.peer.note_preface(py, &preface) {
-                    Ok(()) => Step::Go(State::Idle),
-                    Err(error) => {
-                        log::error!("can't describe a connection to Python: {error}");
-                        Step::Close
-                    }
-                }
+                self.peer.note_preface(&preface);
+                Step::Go(State::Idle)
             }
             Ok(Progress::NeedMore) => Step::Go(State::Preface),
             Err(reject) => self.refuse(&reject, tools),
@@ -323,10 +317,10 @@ impl Connection {
     /// Parses the head in front of the buffer into `tools.head`.
     #[inline]
     fn parse(&self, tools: &mut Tools) -> Result<Progress<()>, Reject> {
-        let (bytes, names) = (self.input.bytes(), tools.proxies.names(self.standing));
+        let (bytes, names) = (self.input.bytes(), tools.common.proxies.names(self.standing));
         let progress = parse_head(bytes, &tools.limits, names, &mut tools.head)?;
         if progress == Progress::Ready(()) {
-            tools.proxies.mount(&mut tools.head, bytes)?;
+            tools.common.proxies.mount(&mut tools.head, bytes)?;
         }
         Ok(progress)
     }
@@ -342,8 +336,8 @@ impl Connection {
             Body::Chunked => false,
         };
         // The call judges it; but who would have to wait for that, for a body or a turn, is told at once.
-        if !(is_here && tools.turn == TurnToRun::Free)
-            && let Err(reject) = tools.proxies.origin(self.standing, head, self.input.bytes())
+        if !(is_here && tools.turns.is_open(false))
+            && let Err(reject) = tools.common.proxies.origin(self.standing, head, self.input.bytes())
         {
             return self.refuse(&reject, tools);
         }
@@ -352,13 +346,13 @@ impl Connection {
             Body::Length(length) if is_here => {
                 return self.queue(Complete::InPlace(usize::try_from(length).unwrap_or(behind)), tools);
             }
-            Body::Length(length) => Arriving::of_length(length, tools.clock.now, &tools.storage),
-            Body::Chunked => Arriving::chunked(tools.limits.body, tools.clock.now, &tools.storage),
+            Body::Length(length) => Arriving::of_length(length, tools.clock.now, &tools.common.storage),
+            Body::Chunked => Arriving::chunked(tools.limits.body, tools.clock.now, &tools.common.storage),
         };
         arriving.pace.note(behind, tools.clock.now);
         if head.expect_continue && head.version == Version::Http11 && behind == 0 {
             self.out.memory.end().extend_from_slice(reply::CONTINUE);
-            if self.out.flush(&mut self.socket).is_err() {
+            if self.out.flush(&self.line.socket).is_err() {
                 return Step::Close;
             }
         }
@@ -369,13 +363,55 @@ impl Connection {
     /// The request is complete.
     #[inline]
     fn queue(&self, complete: Complete, tools: &Tools) -> Step {
-        Step::Go(State::Queued { complete, until: tools.clock.now.saturating_add(tools.times.queue) })
+        Step::Go(State::Queued { complete, until: tools.clock.now.saturating_add(tools.times.queue), waits: false })
+    }
+
+    /// On into the application, or into the queue.
+    #[inline]
+    fn await_turn(
+        &mut self,
+        complete: Complete,
+        until: Millis,
+        waits: bool,
+        head_is_here: bool,
+        tools: &mut Tools,
+    ) -> Step {
+        if tools.turns.is_open(waits) {
+            // Other connections' heads may have been looked at since this one's.
+            if !head_is_here && !matches!(self.parse(tools), Ok(Progress::Ready(()))) {
+                return Step::Close;
+            }
+            if waits {
+                tools.turns.stop_waiting();
+            }
+            return Step::Rest(State::Queued { complete, until, waits: false }, Verdict::Run);
+        }
+        if !waits && !tools.turns.wait() {
+            if tools.refusals.busy_notices.is_time(tools.clock.now) {
+                log::warn!("a request got a 503, since limit_queue requests wait for a free thread already");
+            }
+            return self.refuse(&Reason::QueueFull.into(), tools);
+        }
+        self.deadline.at = until;
+        Step::Rest(State::Queued { complete, until, waits: true }, Verdict::AwaitTurn)
+    }
+
+    /// The request that is to run, with which the connection goes away.
+    #[inline]
+    pub(crate) fn take_request(&mut self) -> Complete {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Queued { complete, .. } => complete,
+            other => {
+                self.state = other;
+                Complete::NoBody
+            }
+        }
     }
 
     fn read_body(&mut self, head_size: usize, mut arriving: Box<Arriving>, tools: &mut Tools) -> Step {
         for _ in 0..READS_AT_ONCE {
             let behind = &self.input.bytes()[head_size..];
-            match arriving.feed(behind, &tools.storage) {
+            match arriving.feed(behind, &tools.common.storage) {
                 Ok((used, complete)) => {
                     self.input.used_behind(head_size, used);
                     if complete {
@@ -384,7 +420,7 @@ impl Connection {
                 }
                 Err(Refused::Client(reject)) => return self.refuse(&reject, tools),
                 Err(Refused::Disk(error)) => {
-                    tools.storage.complain("a request's body", &error);
+                    tools.common.storage.complain("a request's body", &error);
                     return self.refuse(&Reason::Storage.into(), tools);
                 }
             }
@@ -403,88 +439,60 @@ impl Connection {
         Step::Rest(State::Body { head_size, arriving }, Verdict::Again)
     }
 
-    /// Other connections' heads have been looked at since this one's.
-    fn parse_again(&mut self, tools: &mut Tools) -> bool {
-        matches!(self.parse(tools), Ok(Progress::Ready(())))
-    }
-
-    /// What a turn in the application has come to.
-    pub(crate) fn after(&mut self, turn: Turn, key: usize, tools: &mut Tools) -> Step {
-        match turn {
-            Turn::More(exchange) => {
-                tools.turn = TurnToRun::Of(key);
-                self.deadline.at = NEVER;
-                Step::Go(State::Replying(exchange))
+    /// The request has come back from the application.
+    #[inline]
+    pub(crate) fn complete(&mut self, outcome: Outcome, tools: &mut Tools) -> Verdict {
+        match self.after(outcome, tools) {
+            Step::Go(state) | Step::Rest(state, _) => {
+                self.state = state;
+                self.advance(tools)
             }
-            Turn::Done(ending) => {
-                tools.turn = TurnToRun::Free;
-                tools.board.count_request();
-                self.requests = self.requests.saturating_add(1);
-                if self.requests == 2 {
-                    tools.habit.note_reuse();
-                }
-                self.deadline.at = tools.clock.now + tools.times.send;
-                Step::Go(State::Flushing(match ending {
-                    Ending::KeepAlive => Then::NextRequest,
-                    Ending::Close => Then::End,
-                    Ending::Broken => Then::Cut,
-                    Ending::Reset => Then::Reset,
-                }))
-            }
+            Step::Close => Verdict::Close,
         }
     }
 
-    fn go_on_replying(&mut self, py: Python<'_>, exchange: Exchange, key: usize, tools: &mut Tools) -> Step {
-        let before = self.out.waiting();
-        if self.out.flush(&mut self.socket).is_err() {
-            self.abandon(py, exchange, key, tools);
-            return Step::Close;
+    fn after(&mut self, outcome: Outcome, tools: &mut Tools) -> Step {
+        let ending = match outcome {
+            Outcome::Replied(ending) => ending,
+            Outcome::Refused(reject) => return self.refuse(&reject, tools),
+            Outcome::Gone => return Step::Close,
+        };
+        tools.common.board.count_request();
+        self.requests = self.requests.saturating_add(1);
+        if self.requests == 2 {
+            tools.habit.note_reuse();
         }
-        if !self.out.has_room(&tools.storage) {
-            if self.out.waiting() < before || self.deadline.at == NEVER {
-                self.deadline.at = tools.clock.now + tools.times.send;
-            }
-            return Step::Rest(State::Replying(exchange), Verdict::Wait);
-        }
-        self.deadline.at = NEVER;
-        match self.resume(py, exchange, tools) {
-            Turn::More(exchange) => {
-                if self.out.flush(&mut self.socket).is_err() {
-                    self.abandon(py, exchange, key, tools);
-                    return Step::Close;
-                }
-                // The others' bytes move between the blocks of a long reply.
-                Step::Rest(State::Replying(exchange), Verdict::Again)
-            }
-            done @ Turn::Done(_) => self.after(done, key, tools),
-        }
+        self.deadline.at = tools.clock.now + tools.times.send;
+        Step::Go(State::Flushing(match ending {
+            Ending::KeepAlive => Then::NextRequest,
+            Ending::Close => Then::End,
+            Ending::Broken => Then::Cut,
+            Ending::Reset => Then::Reset,
+        }))
     }
 
-    fn abandon(&mut self, py: Python<'_>, exchange: Exchange, key: usize, tools: &mut Tools) {
-        tools.caller.abandon(py, exchange);
-        if tools.turn == TurnToRun::Of(key) {
-            tools.turn = TurnToRun::Free;
-        }
+    /// Its client has been told that the connection is over.
+    pub(crate) fn forget_client(&mut self) {
+        self.farewell = Farewell::Needless;
     }
 
     fn flush(&mut self, then: Then, tools: &mut Tools) -> Step {
         let before = self.out.waiting();
-        if self.out.flush(&mut self.socket).is_err() {
-            return Step::Close;
-        }
+        let Ok(flow) = self.out.flush(&self.line.socket) else { return Step::Close };
         if !self.out.is_empty() {
             if self.out.waiting() < before {
                 self.deadline.at = tools.clock.now + tools.times.send;
             }
             // A slow client's reply need not stay in memory. Where neither memory nor disk has room for it, the client has
             // to go: the application has given it away already, and cannot be held back any more.
-            if !self.out.is_kept(&tools.storage) {
+            if !self.out.is_kept(&tools.common.storage) {
                 return self.cut_off("there is no room for what it has not taken of its reply", tools);
             }
-            return Step::Rest(State::Flushing(then), Verdict::Wait);
+            let verdict = if flow == Flow::Paused { Verdict::Again } else { Verdict::Wait };
+            return Step::Rest(State::Flushing(then), verdict);
         }
         if self.fragile && then == Then::End {
-            self.socket.reset_on_close(false);
+            self.line.socket.reset_on_close(false);
             self.fragile = false;
         }
         match then {
@@ -500,7 +508,7 @@ impl Connection {
             }
             // Nothing is on its way from a client that has said that it would close, and has sent all it announced.
             Then::End if self.client_closes && self.input.is_empty() && !self.readable => Step::Close,
-            Then::End => match self.socket.finish() {
+            Then::End => match self.line.socket.finish() {
                 Ok(()) => {
                     self.farewell = Farewell::Needless;
                     self.deadline.at = tools.clock.now + tools.times.linger;
@@ -533,7 +541,7 @@ impl Connection {
     /// Answers in the application's place, and ends the connection: what else it holds can't be told apart any more.
     pub(crate) fn refuse(&mut self, reject: &Reject, tools: &mut Tools) -> Step {
         tools.refusals.note(reject, tools.clock.now);
-        log::debug!("refused a request {}: {reject}", self.socket);
+        log::debug!("refused a request {}: {reject}", self.line.socket);
         let wanted = glimpse(self.input.bytes());
         let page = reply::ErrorPage {
             status: reject.status,
@@ -556,7 +564,7 @@ impl Connection {
             if !self.readable {
                 return Fill::Blocked;
             }
-            match self.input.read_from(&mut self.socket, most) {
+            match self.input.read_from(&mut &self.line.socket, most) {
                 Ok((0, _)) => self.ended = true,
                 Ok((_, emptied)) => {
                     // An edge-triggered poll tells when more comes; after a hang-up it has told all it will.

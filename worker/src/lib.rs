@@ -8,9 +8,18 @@ mod life;
 mod template;
 mod worker;
 
+mod baton;
+mod common;
+mod crew;
+mod job;
+mod monitor;
+mod witness;
+
 mod listeners;
 mod reactor;
+mod seat;
 mod signals;
+mod turns;
 
 mod body;
 mod budget;
@@ -18,7 +27,7 @@ mod buffer;
 mod clock;
 mod connection;
 mod deadlines;
-mod dispatch;
+mod line;
 mod outgoing;
 mod pace;
 mod proxies;

@@ -10,7 +10,7 @@ use log::LevelFilter;
 use tapster_config::{LogLevel, LogTarget, Settings};
 use tapster_ipc::channel::ChildChannel;
 use tapster_ipc::{Boot, ExitCode, Order, ReceiveError, Report, Scoreboard};
-use tapster_python::{Interpreter, LoadError, Python};
+use tapster_python::{Interpreter, LoadError, Python, install_module};
 
 use crate::template::{self, Born};
 use crate::{signals, worker};
@@ -68,6 +68,7 @@ fn live(py: Python<'_>, channel: &ChildChannel) -> Result<Lived, LoadError> {
     Interpreter::of(py)
         .prepare(&settings.chdir, &settings.pythonpath, &["tapster", &settings.wsgi_app])
         .and_then(|()| Interpreter::of(py).print_stacks_on_fatal_signals(log_file(settings)))
+        .and_then(|()| install_module(py))
         .map_err(|error| failed("can't prepare the interpreter", &error))?;
     Ok(match template::run(py, &context, channel)? {
         Some(born) => Lived::Worker(Box::new(context), born),

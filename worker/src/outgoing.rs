@@ -6,6 +6,7 @@
 //! It never closes a connection: errors are its owner's. Used by `connection`, and by the application's reply through [`ReplySink`].
 
 use std::io::{self, ErrorKind, IoSlice, Write};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use nix::sys::sendfile::sendfile64;
@@ -13,7 +14,9 @@ use tapster_python::{HIGH_WATER, Sink};
 use tapster_wire::Outbox;
 
 use crate::budget::Share;
+use crate::common::Common;
 use crate::deadlines::Millis;
+use crate::line::Line;
 use crate::socket::Socket;
 use crate::temporary::{Storage, TemporaryFile};
 
@@ -25,9 +28,32 @@ const MOST_ON_DISK: u64 = 1024 * 1024 * 1024;
 pub(crate) struct Outgoing {
     pub(crate) memory: Outbox,
     pub(crate) disk: Disk,
+    /// The last part of the reply, where that is a file of the application's.
+    pub(crate) file: Option<Box<FilePart>>,
     /// For what is in memory while nobody works on it.
     share: Share,
 }
+
+/// How far sending has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// As far as the socket would take it, or to the end.
+    Stopped,
+    /// There is more, and the socket may take it: others have their turn first.
+    Paused,
+}
+
+/// A part of a file, which the client takes after the application is done with it.
+#[derive(Debug)]
+pub(crate) struct FilePart {
+    file: OwnedFd,
+    offset: u64,
+    /// Bytes.
+    left: u64,
+}
+
+/// So much of a file is sent before other connections have their turn, in bytes.
+const AT_ONCE: usize = 1 << 20;
 
 /// Whether a part of the reply is on disk.
 #[derive(Debug, Default)]
@@ -53,22 +79,39 @@ pub(crate) struct Spool {
 impl Outgoing {
     /// Nothing.
     pub(crate) fn new(storage: &Storage) -> Self {
-        Self { memory: Outbox::default(), disk: Disk::default(), share: storage.memory.share() }
+        Self { memory: Outbox::default(), disk: Disk::default(), file: None, share: storage.memory.share() }
     }
 
     /// Sends what the socket takes.
     #[inline]
-    pub(crate) fn flush(&mut self, socket: &mut Socket) -> io::Result<()> {
+    pub(crate) fn flush(&mut self, socket: &Socket) -> io::Result<Flow> {
+        self.flush_bytes(socket)?;
+        match &mut self.file {
+            Some(part) if self.memory.is_empty() && self.disk.waiting() == 0 => {
+                let flow = part.send(socket)?;
+                if part.left == 0 {
+                    self.file = None;
+                }
+                Ok(flow)
+            }
+            _ => Ok(Flow::Stopped),
+        }
+    }
+
+    /// The same without the application's file.
+    #[inline]
+    pub(crate) fn flush_bytes(&mut self, socket: &Socket) -> io::Result<()> {
         flush(&mut self.memory, &mut self.disk, socket)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.disk.waiting() == 0 && self.memory.is_empty()
+        self.disk.waiting() == 0 && self.memory.is_empty() && self.file.is_none()
     }
 
     /// How many bytes are waiting.
     pub(crate) fn waiting(&self) -> u64 {
-        self.memory.waiting().len() as u64 + self.disk.waiting()
+        let file = self.file.as_ref().map_or(0, |part| part.left);
+        self.memory.waiting().len() as u64 + self.disk.waiting() + file
     }
 
     /// Takes the memory that `spare` keeps, if it has none in use.
@@ -119,8 +162,33 @@ impl Disk {
     }
 }
 
+impl FilePart {
+    /// Sends what the socket takes, or [`AT_ONCE`].
+    fn send(&mut self, socket: &Socket) -> io::Result<Flow> {
+        let mut room = AT_ONCE;
+        while self.left > 0 && room > 0 {
+            let mut offset = self.offset.cast_signed();
+            let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(room);
+            match sendfile64(socket, &self.file, Some(&mut offset), count) {
+                Ok(0) => {
+                    log::warn!("a file that was being sent became shorter; its client is cut off");
+                    return Err(ErrorKind::UnexpectedEof.into());
+                }
+                Ok(sent) => {
+                    (self.offset, self.left) = (self.offset + sent as u64, self.left - sent as u64);
+                    room -= sent;
+                }
+                Err(nix::errno::Errno::EAGAIN) => return Ok(Flow::Stopped),
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(if self.left > 0 { Flow::Paused } else { Flow::Stopped })
+    }
+}
+
 #[inline]
-fn flush(memory: &mut Outbox, disk: &mut Disk, socket: &mut Socket) -> io::Result<()> {
+fn flush(memory: &mut Outbox, disk: &mut Disk, socket: &Socket) -> io::Result<()> {
     if let Disk::Holds(spool) = disk {
         if !spool.send(socket)? {
             return Ok(());
@@ -185,33 +253,35 @@ impl Spool {
 
 /// A connection as the application's reply sees it.
 pub(crate) struct ReplySink<'a> {
-    socket: &'a mut Socket,
+    line: &'a Line,
     fragile: &'a mut bool,
     disk: &'a mut Disk,
+    file: &'a mut Option<Box<FilePart>>,
     storage: &'a Storage,
     patience: Millis,
 }
 
 impl<'a> ReplySink<'a> {
-    /// The connection's parts, which the application's reply has to itself while it runs; a client may take nothing for
-    /// `patience`. `fragile` becomes whether the socket is set to reset the connection when it is closed.
+    /// The connection's parts, which the application's reply has to itself while it runs. `fragile` becomes whether the socket
+    /// is set to reset the connection when it is closed.
     pub(crate) fn new(
-        socket: &'a mut Socket,
+        line: &'a Line,
         fragile: &'a mut bool,
         disk: &'a mut Disk,
-        storage: &'a Storage,
-        patience: Millis,
+        file: &'a mut Option<Box<FilePart>>,
+        common: &'a Common,
     ) -> Self {
-        Self { socket, fragile, disk, storage, patience }
+        Self { line, fragile, disk, file, storage: &common.storage, patience: common.times.push() }
     }
 }
 
 impl Sink for ReplySink<'_> {
     fn send(&mut self, out: &mut Outbox, more: &[u8]) -> io::Result<()> {
         let mut rest = more;
+        self.line.take()?;
         // Nothing overtakes what is on disk.
         while self.disk.waiting() == 0 && !(out.is_empty() && rest.is_empty()) {
-            match self.socket.write_vectored(&[IoSlice::new(out.waiting()), IoSlice::new(rest)]) {
+            match (&mut &self.line.socket).write_vectored(&[IoSlice::new(out.waiting()), IoSlice::new(rest)]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     let from_out = count.min(out.waiting().len());
@@ -227,16 +297,30 @@ impl Sink for ReplySink<'_> {
         Ok(())
     }
 
+    fn send_file(&mut self, file: OwnedFd, offset: u64, length: u64) {
+        *self.file = Some(Box::new(FilePart { file, offset, left: length }));
+    }
+
     fn until_close(&mut self) {
-        self.socket.reset_on_close(true);
+        self.line.socket.reset_on_close(true);
         *self.fragile = true;
     }
 
     fn make_room(&mut self, out: &mut Outbox) -> io::Result<()> {
         while !make_room(out, self.disk, self.storage) {
-            self.socket.wait_until_writable(Duration::from_millis(self.patience))?;
-            flush(out, self.disk, self.socket)?;
+            self.line.socket.wait_until_writable(Duration::from_millis(self.patience))?;
+            flush(out, self.disk, &self.line.socket)?;
+            // A slow client is not the application's fault.
+            self.line.note_progress();
         }
         Ok(())
+    }
+
+    fn progress(&mut self) {
+        self.line.note_progress();
+    }
+
+    fn is_disconnected(&self) -> bool {
+        !self.line.is_open()
     }
 }

@@ -1,42 +1,53 @@
 //! The worker's loop: poll, move connections on, mind deadlines, hear the arbiter.
 //!
-//! The reactor is one value that one thread owns. It decides nothing about requests, which are the connections' matter, but
-//! which connection goes where there are too many; and nothing about its own life, which is the arbiter's: it ends when it
-//! has been told to, or when the arbiter is gone.
+//! The reactor is one value that one thread owns at a time; which, is `baton`'s to say. It decides nothing about requests,
+//! which are the connections' matter, but which connection goes where there are too many; and nothing about its own life, which is
+//! the arbiter's: it ends when it has been told to, or when the arbiter is gone.
 //!
-//! It never parses, and never calls the application but through a connection. Made and run by `worker`.
+//! It never parses, never calls the application and never needs the interpreter: a request that is to go there is handed out
+//! as a [`Job`]. Made by `crew`, kept going by `crew` and `monitor`.
+
+mod gate;
+mod orders;
+mod requests;
+
+pub(crate) use gate::siblings;
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use nix::sys::signal::Signal;
 use slab::Slab;
+use tapster_config::Settings;
 use tapster_ipc::channel::ChildChannel;
-use tapster_ipc::{ExitCode, Order, ReceiveError, Report, Scoreboard, Slot};
-use tapster_python::{Application, LoadError, Peer, Python};
+use tapster_ipc::{ExitCode, Report};
 use tapster_sys::lifeline::Deadman;
 
-use crate::clock::{Seldom, millis};
-use crate::connection::Connection;
+use crate::baton::Baton;
+use crate::clock::Seldom;
+use crate::common::Common;
 use crate::deadlines::{Deadlines, Millis, NEVER};
-use crate::life::{Context, failed};
-use crate::listeners::{Address, Listeners};
+use crate::job::{Done, Job};
+use crate::listeners::Listeners;
+use crate::seat::{Lateness, Seat};
 use crate::signals::StopSignals;
-use crate::socket::Socket;
 use crate::state::Verdict;
-use crate::tools::{Tools, TurnToRun};
-use crate::worker::FINALISATION;
+use crate::tools::Tools;
 
 const CHANNEL: usize = 0;
 const SIGNALS: usize = 1;
-const LISTENERS: usize = 2;
+/// The token of what wakes a poll.
+pub(crate) const WAKER: Token = Token(2);
+const LISTENERS: usize = 3;
 /// Connections' tokens are their keys plus this.
 const CONNECTIONS: usize = 1 << 16;
+/// The number of the main thread.
+pub(crate) const MAIN: usize = 0;
 const EVENTS_AT_ONCE: usize = 256;
 /// Memory is given back to the system no more often than this, in milliseconds.
 const TRIM_EVERY: Millis = 1_000;
@@ -45,12 +56,25 @@ const TRIM_EVERY: Millis = 1_000;
 pub(crate) struct Reactor {
     poll: Poll,
     events: Events,
-    connections: Slab<Connection>,
+    /// How far the round has come.
+    stage: Stage,
+    /// What the poll has told.
+    happened: Vec<Happening>,
+    seats: Slab<Seat>,
     deadlines: Deadlines,
     /// Connections that can go on without an event.
     ready: VecDeque<Listed>,
-    /// Connections whose requests wait for their turn to run.
+    /// Connections whose requests wait for a free thread.
     queued: VecDeque<Listed>,
+    /// Requests that other threads have brought back.
+    returned: VecDeque<Done>,
+    /// A request that a step has made ready to run.
+    job: Option<Job>,
+    /// Requests that have been in the application.
+    tickets: u64,
+    /// The thread that has the reactor.
+    thread: usize,
+    baton: Arc<Baton>,
     listeners: Listeners,
     tools: Tools,
     signals: StopSignals,
@@ -65,6 +89,37 @@ pub(crate) struct Reactor {
     full_notices: Seldom,
     /// When memory may be given back to the system, at the earliest.
     trims_at: Millis,
+}
+
+/// What the reactor's owner is to do next.
+pub(crate) enum Next {
+    /// Run this request, and leave the reactor to others meanwhile.
+    Run(Job),
+    /// Call [`Reactor::wait`]: nothing can be done before something happens.
+    Wait,
+    /// Call [`Reactor::end`]: the worker is to end with this status.
+    Over(ExitCode),
+}
+
+/// What is done in each round, in this order.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// What the poll has told, from that place on.
+    Events(usize),
+    /// So many connections of the list.
+    Ready(usize),
+    Queued,
+    Deadlines,
+    /// Everything that can be done now has been, once.
+    Over,
+}
+
+/// An event.
+#[derive(Debug, Clone, Copy)]
+struct Happening {
+    token: usize,
+    readable: bool,
+    hung_up: bool,
 }
 
 /// A connection in a list. Of entries that it has left behind, none counts: it is `listed` by the newest.
@@ -87,25 +142,33 @@ enum Life {
 }
 
 impl Reactor {
-    /// A reactor over the context's listeners, with the application loaded.
-    pub(crate) fn new(py: Python<'_>, context: Context, slot: u32, app: Application) -> Result<Self, LoadError> {
-        let Context { settings, scoreboard, listeners, mount_point, .. } = context;
-        let system = |error: io::Error| failed("can't set up the worker", &error);
-        let listeners = Listeners::new(listeners, siblings(&scoreboard, slot, settings.workers)).map_err(system)?;
-        let board = scoreboard.slot(slot).ok_or_else(|| failed("no such slot on the scoreboard", &slot))?;
-        let tools = Tools::new(py, &settings, board, listeners.addresses(), &mount_point, app)?;
+    /// A reactor over these listeners.
+    pub(crate) fn new(
+        settings: &Settings,
+        poll: Poll,
+        listeners: Listeners,
+        common: Arc<Common>,
+        baton: Arc<Baton>,
+    ) -> io::Result<Self> {
         Ok(Self {
-            poll: Poll::new().map_err(system)?,
+            poll,
             events: Events::with_capacity(EVENTS_AT_ONCE),
-            connections: Slab::new(),
+            stage: Stage::Over,
+            happened: Vec::with_capacity(EVENTS_AT_ONCE),
+            seats: Slab::new(),
             deadlines: Deadlines::default(),
             ready: VecDeque::new(),
             queued: VecDeque::new(),
+            returned: VecDeque::new(),
+            job: None,
+            tickets: 0,
+            thread: 0,
+            baton,
             listeners,
-            tools,
-            signals: StopSignals::new().map_err(system)?,
+            tools: Tools::new(settings, common),
+            signals: StopSignals::new()?,
             channel: None,
-            deadman: Deadman::new().map_err(system)?,
+            deadman: Deadman::new()?,
             graceful: settings.graceful_timeout,
             life: Life::Serving,
             most_connections: settings.worker_connections as usize,
@@ -134,73 +197,112 @@ impl Reactor {
         }
     }
 
-    /// Serves until told to stop, and answers the exit status.
-    pub(crate) fn run(&mut self, py: Python<'_>) -> ExitCode {
-        let mut exit = ExitCode::Stopped;
-        while !self.is_over() {
-            if let Err(error) = self.turn(py) {
-                log::error!("the worker can't go on: {error}");
-                exit = ExitCode::Failed;
-                break;
+    /// Does what can be done, until there is something that its owner must do. `thread` is the owner's number, if it is an
+    /// application thread. It never blocks.
+    pub(crate) fn next(&mut self, thread: Option<usize>) -> Next {
+        self.tools.turns.open = thread.is_some();
+        self.thread = thread.unwrap_or_default();
+        self.returned.extend(self.baton.take_done());
+        loop {
+            if let Some(job) = self.job.take() {
+                return Next::Run(job);
+            }
+            if let Some(done) = self.returned.pop_front() {
+                self.complete(done);
+                continue;
+            }
+            match self.stage {
+                Stage::Events(place) => {
+                    if let Some(&event) = self.happened.get(place) {
+                        self.stage = Stage::Events(place + 1);
+                        self.react(event);
+                    } else {
+                        self.stage = Stage::Ready(self.ready.len());
+                    }
+                }
+                Stage::Ready(left) => match (left.checked_sub(1), self.ready.pop_front()) {
+                    (Some(left), Some(listed)) => {
+                        self.stage = Stage::Ready(left);
+                        self.take_up(listed);
+                    }
+                    (None, Some(later)) => {
+                        self.ready.push_front(later);
+                        self.stage = Stage::Queued;
+                    }
+                    (_, None) => self.stage = Stage::Queued,
+                },
+                Stage::Queued => match self.next_queued() {
+                    Some(listed) => self.take_up(listed),
+                    None => self.stage = Stage::Deadlines,
+                },
+                Stage::Deadlines => {
+                    if !self.mind_deadline() {
+                        self.tidy_up();
+                        self.stage = Stage::Over;
+                    }
+                }
+                Stage::Over if self.is_over() => return Next::Over(ExitCode::Stopped),
+                Stage::Over => return Next::Wait,
             }
         }
-        self.tools.board.busy(tapster_sys::stamp::monotonic());
-        let mut cut_off = 0;
-        for (key, connection) in &mut self.connections {
-            cut_off += u32::from(connection.drop_everything(py, key, &mut self.tools));
-            connection.say_goodbye();
+    }
+
+    /// The connection that has waited for longest, if a thread is free for it.
+    fn next_queued(&mut self) -> Option<Listed> {
+        if self.tools.turns.is_wanted() { self.queued.pop_front() } else { None }
+    }
+
+    /// The time, as of the last look at the clock.
+    pub(crate) fn now(&self) -> Millis {
+        self.tools.clock.now
+    }
+
+    /// Whether calls usually wait for so long that an idle thread should have the reactor meanwhile.
+    pub(crate) fn calls_tend_to_wait(&self) -> bool {
+        self.tools.turns.tend_to_wait()
+    }
+
+    /// Whether no request is in the application.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.tools.turns.are_idle()
+    }
+
+    /// The last thing that is done: whatever is running is cut off, and nobody is to have the reactor any more.
+    pub(crate) fn end(mut self: Box<Self>, exit: ExitCode) {
+        self.tools.common.board.busy(tapster_sys::stamp::monotonic());
+        let (mut cut_off, mut main_is_stuck) = (0, false);
+        for (_, seat) in &mut self.seats {
+            match seat {
+                Seat::Here(connection) => {
+                    cut_off += u32::from(connection.drop_everything(&mut self.tools));
+                    connection.say_goodbye();
+                }
+                Seat::Away(away) if away.lateness == Lateness::InTime => {
+                    away.line.close();
+                    away.line.socket.cut();
+                    cut_off += 1;
+                }
+                // Its client has been told already.
+                Seat::Away(away) => main_is_stuck |= away.thread == MAIN && away.lateness == Lateness::Stuck,
+            }
         }
         self.tools.refusals.sum_up();
         if cut_off > 0 {
             log::warn!("requests that were cut off by the worker's end: {cut_off}");
         }
-        exit
+        if main_is_stuck {
+            log::warn!("the worker's main thread is stuck in the application, so nothing of that runs at the worker's end");
+            tapster_sys::fork::exit_now(exit.status().into());
+        }
+        self.baton.end(exit);
     }
 
     fn is_over(&self) -> bool {
         match self.life {
             Life::Serving => false,
-            Life::Retiring { until } => self.connections.is_empty() || self.tools.clock.now >= until,
+            Life::Retiring { until } => self.tools.clock.now >= until || self.seats.iter().all(|(_, seat)| seat.is_stuck()),
             Life::Over => true,
         }
-    }
-
-    /// One round: everything that can be done now, once.
-    fn turn(&mut self, py: Python<'_>) -> io::Result<()> {
-        let now = self.tools.clock.now;
-        let has_room = self.has_room();
-        if !has_room && self.life == Life::Serving && self.full_notices.is_time(now) {
-            let most = self.most_connections;
-            log::warn!("the worker has worker_connections = {most} connections, none of them idle: new ones wait");
-        }
-        let accepting = self.life == Life::Serving
-            && self.tools.turn == TurnToRun::Free
-            && has_room
-            && self.listeners.can_accept(now);
-        self.listeners.arm(&self.poll, LISTENERS, accepting && self.listeners.opens_at(now).is_none())?;
-        self.tools.board.set_accepting(accepting);
-        self.wait(py)?;
-
-        // Out of the reactor while its own fields are worked on.
-        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        for event in &events {
-            self.react(py, event);
-        }
-        self.events = events;
-
-        for _ in 0..self.ready.len() {
-            if let Some(listed) = self.ready.pop_front() {
-                self.take_up(py, listed);
-            }
-        }
-        while self.tools.turn == TurnToRun::Free
-            && let Some(listed) = self.queued.pop_front()
-        {
-            self.take_up(py, listed);
-        }
-        self.mind_deadlines(py);
-        self.tidy_up();
-        Ok(())
     }
 
     /// What is done once in a while.
@@ -210,45 +312,51 @@ impl Reactor {
         if self.tools.refusals.due <= now {
             self.tools.refusals.sum_up();
         }
-        if self.tools.storage.has_slack() && now >= self.trims_at {
+        let storage = &self.tools.common.storage;
+        if storage.has_slack() && now >= self.trims_at {
             self.trims_at = now + TRIM_EVERY;
-            self.tools.storage.give_slack_back();
+            storage.give_slack_back();
         }
     }
 
-    /// Sleeps until something happens. The interpreter's lock is free meanwhile.
-    fn wait(&mut self, py: Python<'_>) -> io::Result<()> {
-        let timeout = self.timeout();
-        let (poll, events, board) = (&mut self.poll, &mut self.events, self.tools.board);
-        board.idle();
-        let polled = py.detach(|| {
-            let polled = poll.poll(events, timeout);
-            // Before the interpreter's lock is had again: a thread that never gives it back must not go unnoticed.
-            board.busy(tapster_sys::stamp::monotonic());
-            polled
-        });
-        self.tools.clock.look();
-        match polled {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {
-                // The application's own signal handlers run here, if it has any.
-                if let Err(error) = py.check_signals() {
-                    log::error!("a signal handler of the application raised: {error}");
-                }
-                Ok(())
-            }
-            other => other,
+    /// Sleeps until something happens, with the gate open if another connection could be served.
+    ///
+    /// # Errors
+    /// `Interrupted` by a signal; else where epoll fails.
+    pub(crate) fn wait(&mut self) -> io::Result<()> {
+        let now = self.tools.clock.now;
+        let has_room = self.has_room();
+        if !has_room && self.life == Life::Serving && self.full_notices.is_time(now) {
+            let most = self.most_connections;
+            log::warn!("the worker has worker_connections = {most} connections, none of them idle: new ones wait");
         }
+        let accepting =
+            self.life == Life::Serving && self.tools.turns.is_free() && has_room && self.listeners.can_accept(now);
+        self.listeners.arm(&self.poll, LISTENERS, accepting && self.listeners.opens_at(now).is_none())?;
+        let board = self.tools.common.board;
+        board.set_accepting(accepting);
+        let timeout = self.timeout();
+        board.idle();
+        let polled = self.poll.poll(&mut self.events, timeout);
+        // Before anything else: a loop that never comes back here must not go unnoticed.
+        board.busy(tapster_sys::stamp::monotonic());
+        self.tools.clock.look();
+        self.happened.clear();
+        if polled.is_ok() {
+            self.happened.extend(self.events.iter().map(Happening::of));
+        }
+        self.stage = Stage::Events(0);
+        polled
     }
 
     fn timeout(&mut self) -> Option<Duration> {
-        // A turn that a deadline has freed is somebody's.
-        let turn_is_wanted = self.tools.turn == TurnToRun::Free && !self.queued.is_empty();
-        if !self.ready.is_empty() || turn_is_wanted {
+        // A thread that a deadline has freed is somebody's.
+        if !self.ready.is_empty() || self.tools.turns.is_wanted() {
             return Some(Duration::ZERO);
         }
         let now = self.tools.clock.now;
-        let connections = &self.connections;
-        let mut until = self.deadlines.next(|key| connections.get(key).map(|found| &found.deadline));
+        let seats = &self.seats;
+        let mut until = self.deadlines.next(|key| seats.get(key).map(Seat::deadline));
         if let Life::Retiring { until: end } = self.life {
             until = until.min(end);
         }
@@ -258,7 +366,7 @@ impl Reactor {
             until = until.min(opens);
         }
         until = until.min(self.tools.refusals.due);
-        if self.tools.storage.has_slack() {
+        if self.tools.common.storage.has_slack() {
             until = until.min(self.trims_at);
         }
         // A millisecond more, since the clock's are cut off: waking early would only mean to wait again.
@@ -266,48 +374,50 @@ impl Reactor {
     }
 
     #[inline]
-    fn react(&mut self, py: Python<'_>, event: &Event) {
-        match event.token().0 {
-            CHANNEL => self.hear_arbiter(py),
-            SIGNALS => self.hear_signals(py),
+    fn react(&mut self, event: Happening) {
+        match event.token {
+            CHANNEL => self.hear_arbiter(),
+            SIGNALS => self.hear_signals(),
+            // What it was woken for is looked at in each round.
+            token if token == WAKER.0 => {}
             token if token >= CONNECTIONS => {
                 let key = token - CONNECTIONS;
-                let Some(connection) = self.connections.get_mut(key) else { return };
-                if event.is_readable() {
-                    connection.note_readable(event.is_read_closed());
+                let Some(seat) = self.seats.get_mut(key) else { return };
+                if event.readable {
+                    seat.note_readable(event.hung_up);
                 }
                 // One that is listed has its turn when the list comes to it.
-                if !connection.listed {
-                    self.advance(py, key);
+                if seat.here().is_some_and(|connection| !connection.listed) {
+                    self.advance(key);
                 }
             }
-            token => self.accept(py, token - LISTENERS, self.listeners.accepts_at_once()),
+            token => self.accept(token - LISTENERS, self.listeners.accepts_at_once()),
         }
     }
 
     /// Goes on with a connection that was listed, unless it is gone and its key another's.
-    fn take_up(&mut self, py: Python<'_>, listed: Listed) {
-        if let Some(connection) = self.connections.get_mut(listed.key)
+    fn take_up(&mut self, listed: Listed) {
+        if let Some(Seat::Here(connection)) = self.seats.get_mut(listed.key)
             && connection.deadline.serial() == listed.serial
             && connection.listed
         {
             connection.listed = false;
-            self.advance(py, listed.key);
+            self.advance(listed.key);
         }
     }
 
     #[inline]
-    fn advance(&mut self, py: Python<'_>, key: usize) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+    fn advance(&mut self, key: usize) {
+        let Some(Seat::Here(connection)) = self.seats.get_mut(key) else { return };
         let was_spare = connection.spare_since().is_some();
-        let verdict = connection.advance(py, key, &mut self.tools);
-        self.follow(py, key, was_spare, verdict);
+        let verdict = connection.advance(&mut self.tools);
+        self.follow(key, was_spare, verdict);
     }
 
     /// Does what a connection's step has come to, before which it was spare or not.
     #[inline]
-    fn follow(&mut self, py: Python<'_>, key: usize, was_spare: bool, verdict: Verdict) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+    fn follow(&mut self, key: usize, was_spare: bool, verdict: Verdict) {
+        let Some(Seat::Here(connection)) = self.seats.get_mut(key) else { return };
         self.spare = self.spare + usize::from(connection.spare_since().is_some()) - usize::from(was_spare);
         match verdict {
             Verdict::Wait => self.deadlines.watch(key, &mut connection.deadline),
@@ -319,180 +429,56 @@ impl Reactor {
                     list.push_back(Listed { key, serial: connection.deadline.serial() });
                 }
             }
-            Verdict::Close => self.drop_connection(py, key),
+            Verdict::Run => self.send_away(key),
+            Verdict::Close => self.drop_connection(key),
         }
     }
 
-    fn drop_connection(&mut self, py: Python<'_>, key: usize) {
-        if let Some(mut connection) = self.connections.try_remove(key) {
+    fn drop_connection(&mut self, key: usize) {
+        if let Some(Seat::Here(mut connection)) = self.seats.try_remove(key) {
             self.spare -= usize::from(connection.spare_since().is_some());
-            connection.drop_everything(py, key, &mut self.tools);
+            connection.drop_everything(&mut self.tools);
             connection.say_goodbye();
-            self.tools.board.set_connections(self.connections.len());
+            self.tools.common.board.set_connections(self.seats.len());
             self.tools.habit.note_end(connection.requests);
             // Closing the socket takes it out of the poll, unless the application has forked a process that holds it too;
             // then what the poll still tells of it finds another connection of the key, or none, and does no harm.
         }
     }
 
-    fn accept(&mut self, py: Python<'_>, listener: usize, most: usize) {
+    /// Looks at one deadline that may have passed; tells whether there was one.
+    fn mind_deadline(&mut self) -> bool {
         let now = self.tools.clock.now;
-        for _ in 0..most {
-            // A worker that retires takes what nobody else would, however many that are.
-            if self.life == Life::Serving && !self.has_room() {
-                return;
-            }
-            let Some((socket, address)) = self.listeners.accept(listener, now) else {
-                if self.listeners.is_starved(now) && self.make_room(py) {
-                    self.listeners.try_again();
-                    continue;
+        let due = self.deadlines.due(now, |key| self.seats.get_mut(key).map(Seat::deadline_mut));
+        let Some(key) = due else { return false };
+        match self.seats.get_mut(key) {
+            Some(Seat::Here(connection)) => {
+                let (was_spare, mut verdict) = (connection.spare_since().is_some(), Verdict::Wait);
+                if connection.deadline.at <= now {
+                    // Whatever list it stands in, what comes of this decides where it belongs; an entry that is left behind is
+                    // passed over.
+                    connection.listed = false;
+                    verdict = connection.late(&mut self.tools);
                 }
-                return;
-            };
-            if self.life == Life::Serving && self.connections.len() >= self.most_connections {
-                self.make_room(py);
+                self.follow(key, was_spare, verdict);
             }
-            self.add_connection(py, socket, listener, address);
-            let count = self.connections.len();
-            self.tools.board.set_connections(count);
-            // Where connections come and go with each request, their numbers say nothing.
-            let share = if self.tools.habit.is_to_stay() { count } else { 0 };
-            if let Err(error) = self.listeners.yield_to_siblings(&self.poll, share, now) {
-                log::error!("can't stop listening for a moment: {error}");
+            Some(Seat::Away(away)) => {
+                if away.deadline.at <= now {
+                    away.deadline.at = NEVER;
+                    self.mind_late_request(key);
+                }
+                if let Some(seat) = self.seats.get_mut(key) {
+                    self.deadlines.watch(key, seat.deadline_mut());
+                }
             }
-        }
-    }
-
-    /// Whether one connection more can be held, be it in the place of one that is spare.
-    fn has_room(&self) -> bool {
-        self.connections.len() < self.most_connections || self.spare > 0
-    }
-
-    /// Closes the connection that has been spare for longest, and tells whether there was one. One whose next request is in
-    /// its socket already is not, and is taken up instead.
-    #[cold]
-    fn make_room(&mut self, py: Python<'_>) -> bool {
-        loop {
-            let spare = self.connections.iter_mut().filter(|(_, connection)| !connection.listed);
-            let spare = spare.filter_map(|(key, connection)| Some((connection.spare_since()?, key)));
-            let Some((_, key)) = spare.min() else { return false };
-            let Some(connection) = self.connections.get_mut(key) else { return false };
-            if !connection.has_news() {
-                self.drop_connection(py, key);
-                return true;
-            }
-            connection.listed = true;
-            self.ready.push_back(Listed { key, serial: connection.deadline.serial() });
-        }
-    }
-
-    fn add_connection(&mut self, py: Python<'_>, mut socket: Socket, listener: usize, address: Address) {
-        let entry = self.connections.vacant_entry();
-        let key = entry.key();
-        let interests = Interest::READABLE | Interest::WRITABLE;
-        match (self.poll.registry().register(&mut socket, Token(key + CONNECTIONS), interests), Peer::new(py, address))
-        {
-            (Ok(()), Ok(peer)) => {
-                let deadline = self.deadlines.issue();
-                let standing = self.tools.proxies.standing(address.map(|(ip, _)| ip));
-                let connection = Connection::new(socket, listener, peer, standing, deadline, &self.tools);
-                let connection = entry.insert(connection);
-                self.deadlines.watch(key, &mut connection.deadline);
-            }
-            (Err(error), _) => log::error!("can't poll a connection: {error}"),
-            (_, Err(error)) => log::error!("can't describe a connection to Python: {error}"),
-        }
-    }
-
-    fn mind_deadlines(&mut self, py: Python<'_>) {
-        let now = self.tools.clock.now;
-        while let Some(key) =
-            self.deadlines.due(now, |key| self.connections.get_mut(key).map(|found| &mut found.deadline))
-        {
-            let Some(connection) = self.connections.get_mut(key) else { continue };
-            let (was_spare, mut verdict) = (connection.spare_since().is_some(), Verdict::Wait);
-            if connection.deadline.at <= now {
-                // Whatever list it stands in, what comes of this decides where it belongs; an entry that is left behind is
-                // passed over.
-                connection.listed = false;
-                verdict = connection.late(py, key, &mut self.tools);
-            }
-            self.follow(py, key, was_spare, verdict);
-        }
-    }
-
-    fn hear_signals(&mut self, py: Python<'_>) {
-        match self.signals.take() {
-            Some(Signal::SIGQUIT) => {
-                self.arm_deadman(Duration::ZERO);
-                self.life = Life::Over;
-            }
-            Some(_) => self.retire(py, self.graceful, false),
             None => {}
         }
-    }
-
-    fn hear_arbiter(&mut self, py: Python<'_>) {
-        while let Some(channel) = &self.channel {
-            match channel.receive() {
-                Ok((Order::Retire { within_ms, drain }, _)) => {
-                    self.retire(py, Duration::from_millis(within_ms.into()), drain);
-                }
-                Ok((Order::Quit, _)) => {
-                    self.arm_deadman(Duration::ZERO);
-                    self.life = Life::Over;
-                }
-                Ok((other, _)) => log::warn!("an order that a worker does not expect: {other:?}"),
-                Err(ReceiveError::Gossip(what)) => log::warn!("the arbiter sent what is no order: {what}"),
-                Err(ReceiveError::Empty) => return,
-                Err(ReceiveError::Closed) => {
-                    self.channel = None;
-                    if self.life == Life::Serving {
-                        log::error!("the arbiter is gone; finishing what is running");
-                    }
-                    self.retire(py, self.graceful, true);
-                }
-            }
-        }
-    }
-
-    /// Takes no more connections, but first, with `drain`, those that nobody else would take; ends when the rest is done.
-    fn retire(&mut self, py: Python<'_>, within: Duration, drain: bool) {
-        self.tools.clock.look();
-        let now = self.tools.clock.now;
-        self.arm_deadman(within);
-        if self.life != Life::Serving {
-            return;
-        }
-        self.life = Life::Retiring { until: now + millis(within) };
-        self.tools.retiring = true;
-        if drain {
-            for listener in 0..self.listeners.count() {
-                self.accept(py, listener, usize::MAX);
-            }
-            if let Some(Err(error)) = self.channel.as_ref().map(|channel| channel.send(&Report::Drained)) {
-                log::debug!("the arbiter is not there to hear that no connection waits: {error}");
-            }
-        }
-        if let Err(error) = self.listeners.arm(&self.poll, LISTENERS, false) {
-            log::error!("can't stop listening: {error}");
-        }
-        self.listeners.close();
-        for (key, connection) in &mut self.connections {
-            connection.hurry(now);
-            self.deadlines.watch(key, &mut connection.deadline);
-        }
-    }
-
-    fn arm_deadman(&mut self, within: Duration) {
-        if let Err(error) = self.deadman.arm(within + FINALISATION) {
-            log::error!("can't set the timer that ends a worker that is stuck: {error}");
-        }
+        true
     }
 }
 
-/// Where the workers of this generation, and of the one before while it retires, may sit.
-fn siblings(scoreboard: &Scoreboard, own: u32, workers: u32) -> Vec<Slot> {
-    let seats = workers.saturating_mul(2).saturating_add(8);
-    (0..seats).filter(|&seat| seat != own).map_while(|seat| scoreboard.slot(seat)).collect()
+impl Happening {
+    fn of(event: &Event) -> Self {
+        Self { token: event.token().0, readable: event.is_readable(), hung_up: event.is_read_closed() }
+    }
 }

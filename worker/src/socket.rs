@@ -25,9 +25,9 @@ pub(crate) enum Socket {
 impl Socket {
     /// Sends what the socket takes of `out`.
     #[inline]
-    pub(crate) fn flush(&mut self, out: &mut Outbox) -> io::Result<()> {
+    pub(crate) fn flush(&self, out: &mut Outbox) -> io::Result<()> {
         while !out.is_empty() {
-            match self.write(out.waiting()) {
+            match (&mut &*self).write(out.waiting()) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => out.took(count),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
@@ -55,6 +55,23 @@ impl Socket {
     pub(crate) fn has_bytes(&self) -> bool {
         let look = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
         recv(self.as_fd().as_raw_fd(), &mut [0], look).is_ok_and(|count| count > 0)
+    }
+
+    /// Whether the client has closed its connection, or at least its direction of it.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        let mut looks = [PollFd::new(self.as_fd(), PollFlags::from_bits_retain(nix::libc::POLLRDHUP))];
+        let told = poll(&mut looks, PollTimeout::ZERO).is_ok_and(|count| count > 0);
+        // POLLHUP and POLLERR are told unasked.
+        told && looks[0].revents().is_some_and(|events| !events.is_empty())
+    }
+
+    /// Ends the connection although others hold the socket too, and so that the client sees that it was cut off.
+    pub(crate) fn cut(&self) {
+        // A client that is gone needs no cutting.
+        let _ = match self {
+            Self::Tcp(stream) => tapster_sys::sockets::disconnect(stream.as_fd()),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Both),
+        };
     }
 
     /// Ends our direction, so that the client sees the end while what it still sends can be read.
@@ -86,29 +103,29 @@ impl fmt::Display for Socket {
     }
 }
 
-impl Read for Socket {
+impl Read for &Socket {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
+            Socket::Tcp(stream) => (&*stream).read(buffer),
+            Socket::Unix(stream) => (&*stream).read(buffer),
         }
     }
 }
 
-impl Write for Socket {
+impl Write for &Socket {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
+            Socket::Tcp(stream) => (&*stream).write(bytes),
+            Socket::Unix(stream) => (&*stream).write(bytes),
         }
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.write_vectored(slices),
-            Self::Unix(stream) => stream.write_vectored(slices),
+            Socket::Tcp(stream) => (&*stream).write_vectored(slices),
+            Socket::Unix(stream) => (&*stream).write_vectored(slices),
         }
     }
 

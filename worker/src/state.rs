@@ -2,11 +2,9 @@
 //!
 //! Values only: every transition between them stands in `connection`.
 
-use tapster_python::Exchange;
-
 use crate::body::Arriving;
 use crate::deadlines::Millis;
-use crate::dispatch::Complete;
+use crate::job::Complete;
 
 /// Whether the client must be told that the connection is over, when it is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +24,9 @@ pub(crate) enum State {
     Head,
     /// A head is here, in front in the buffer, and its body is arriving behind it.
     Body { head_size: usize, arriving: Box<Arriving> },
-    /// A request is here, and is given up if its turn has not come by then.
-    Queued { complete: Complete, until: Millis },
-    /// The application has begun its reply and has more to give.
-    Replying(Exchange),
+    /// A request is here for the application, and is given up if no thread has been free for it by then. Whether it has had to
+    /// wait already.
+    Queued { complete: Complete, until: Millis, waits: bool },
     /// The reply is complete, and on its way.
     Flushing(Then),
     /// Our direction is ended; what the client sends is thrown away until it ends its own (RFC 9112 section 9.6).
@@ -56,8 +53,10 @@ pub(crate) enum Verdict {
     Wait,
     /// Call it after the others have had their turn.
     Again,
-    /// Call it when the turn to run is free.
+    /// Call it when a thread is free.
     AwaitTurn,
+    /// Send it into the application, with the request whose head is in the tools.
+    Run,
     /// Drop it.
     Close,
 }

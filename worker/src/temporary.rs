@@ -3,11 +3,11 @@
 //! Files have no name: they are gone when they are closed, however the process ends. What is kept in them is `body`'s and
 //! `outgoing`'s business.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, ErrorKind, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
 
@@ -26,19 +26,19 @@ pub(crate) struct Storage {
     folder: Option<PathBuf>,
     pub(crate) memory: Budget,
     disk: Budget,
-    complaints: Cell<Seldom>,
+    complaints: Mutex<Seldom>,
 }
 
 impl Storage {
     /// With files in `folder` that hold at most `on_disk` bytes together; 0 for no limit.
     pub(crate) fn new(folder: Option<PathBuf>, on_disk: u64) -> Self {
         let disk = Budget::new(if on_disk == 0 { u64::MAX } else { on_disk });
-        Self { folder, memory: Budget::new(IN_MEMORY), disk, complaints: Cell::default() }
+        Self { folder, memory: Budget::new(IN_MEMORY), disk, complaints: Mutex::default() }
     }
 
     /// Reports that something can't be kept in a file, if that has not just been reported.
     pub(crate) fn complain(&self, what: &str, error: &io::Error) {
-        let mut complaints = self.complaints.get();
+        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         if complaints.is_time(millis(tapster_sys::stamp::monotonic())) {
             let see = match error.raw_os_error().map(Errno::from_raw) {
                 Some(Errno::EMFILE | Errno::ENFILE) => "the limit of open files: ulimit -n, LimitNOFILE=",
@@ -47,7 +47,6 @@ impl Storage {
             };
             log::error!("can't keep {what} in a temporary file: {error} (see {see})");
         }
-        self.complaints.set(complaints);
     }
 
     /// Whether so much memory has been freed that the allocator may hold a lot that nobody needs.

@@ -1,37 +1,37 @@
-//! What all connections of a worker share while one of them is being served.
+//! What all connections of a worker share while one of them is being moved on.
 //!
-//! A bench of values; what is done with them is the business of `connection` and `dispatch`. Owned by the reactor.
+//! A bench of values; what is done with them is the business of `connection`. Owned by the reactor.
+
+use std::sync::Arc;
 
 use tapster_config::Settings;
-use tapster_ipc::Slot;
-use tapster_python::{Application, Caller, ErrorStream, HopByHop, LoadError, Python, Server};
 use tapster_wire::{Head, Limits, Outbox};
 
 use crate::buffer::Buffer;
 use crate::clock::{Clock, Times};
-use crate::life::{failed, log_file};
-use crate::listeners::Address;
-use crate::proxies::Proxies;
+use crate::common::Common;
+use crate::connection::Connection;
+use crate::job::Job;
 use crate::refusals::Refusals;
-use crate::temporary::Storage;
+use crate::seat::Wanted;
+use crate::turns::Turns;
 
 /// The worker's one workbench.
 pub(crate) struct Tools {
-    pub(crate) caller: Caller,
-    /// By the listener's number.
-    pub(crate) servers: Vec<Server>,
+    pub(crate) common: Arc<Common>,
     /// The head of the request that is being looked at.
-    pub(crate) head: Head,
+    pub(crate) head: Box<Head>,
     pub(crate) limits: Limits,
     pub(crate) times: Times,
-    pub(crate) proxies: Proxies,
     pub(crate) refusals: Refusals,
     pub(crate) spare: Buffer,
     pub(crate) spare_out: Outbox,
+    /// Heads that have been used, for their memory.
+    pub(crate) heads: Vec<Box<Head>>,
+    /// The same of these.
+    pub(crate) wanted: Vec<Wanted>,
     pub(crate) clock: Clock,
-    pub(crate) turn: TurnToRun,
-    pub(crate) board: Slot,
-    pub(crate) storage: Storage,
+    pub(crate) turns: Turns,
     /// How many bytes are read at once beyond what a body still lacks, and so the most that a connection holds behind the
     /// request that is being served.
     pub(crate) most_pipelined: usize,
@@ -43,45 +43,44 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// For a worker with these settings and this place on the scoreboard, whose listeners have these addresses. `mount_point`
-    /// is the environment's `SCRIPT_NAME`.
-    pub(crate) fn new(
-        py: Python<'_>,
-        settings: &Settings,
-        board: Slot,
-        addresses: Vec<Address>,
-        mount_point: &str,
-        app: Application,
-    ) -> Result<Self, LoadError> {
-        let python = |error| failed("can't set up the interpreter for requests", &error);
-        let multiprocess = settings.workers > 1;
-        let errors = ErrorStream::new(py, log_file(settings)).map_err(python)?;
-        let proxies = Proxies::new(settings, mount_point);
-        let server = |address| Server::new(py, address, multiprocess, &errors, &proxies.mount_point);
-        let servers = addresses.into_iter().map(server).collect::<Result<_, _>>().map_err(python)?;
-        let hop_by_hop = match settings.hop_by_hop_headers {
-            tapster_config::HopByHop::Refuse => HopByHop::Refuse,
-            tapster_config::HopByHop::Drop => HopByHop::Drop,
-        };
-        Ok(Self {
-            caller: Caller::new(py, app, hop_by_hop).map_err(python)?,
-            servers,
-            head: Head::default(),
+    /// As the settings have it.
+    pub(crate) fn new(settings: &Settings, common: Arc<Common>) -> Self {
+        Self {
+            times: common.times,
+            common,
+            head: Box::default(),
             limits: limits(settings),
-            times: Times::new(settings),
-            proxies,
             refusals: Refusals::new(),
             spare: Buffer::spare(),
             spare_out: Outbox::default(),
+            heads: Vec::new(),
+            wanted: Vec::new(),
             clock: Clock::new(settings.server_header),
-            turn: TurnToRun::Free,
-            board,
-            storage: Storage::new(settings.tmp_upload_dir.clone(), settings.tmp_upload_limit),
+            turns: Turns::new(settings.threads as usize, settings.limit_queue as usize),
             most_pipelined: settings.limit_pipelined,
             most_requests: if settings.keep_alive_requests == 0 { u32::MAX } else { settings.keep_alive_requests },
             retiring: false,
             habit: Habit::default(),
-        })
+        }
+    }
+
+    /// What the request asks for whose head is here and in front of the connection's buffer.
+    #[inline]
+    pub(crate) fn wanted(&mut self, connection: &Connection) -> Wanted {
+        let mut wanted = self.wanted.pop().unwrap_or_default();
+        wanted.note(&self.head, connection.input.bytes());
+        wanted
+    }
+
+    /// The same request, to go into the application with its connection.
+    #[inline]
+    pub(crate) fn job(&mut self, key: usize, ticket: u64, mut connection: Box<Connection>) -> Job {
+        let complete = connection.take_request();
+        let head = std::mem::replace(&mut self.head, self.heads.pop().unwrap_or_default());
+        let is_last = connection.requests + 1 >= self.most_requests;
+        let stays = self.times.keep_alive > 0 && !self.retiring && !is_last;
+        let measured = self.turns.enter();
+        Job { key, ticket, connection, head, complete, server: self.clock.server, stays, measured }
     }
 }
 
@@ -117,20 +116,5 @@ impl Habit {
     /// Whether connections that are accepted now may be expected to stay.
     pub(crate) fn is_to_stay(self) -> bool {
         self.0 < Self::CERTAIN
-    }
-}
-
-/// Whose application code may run. Frameworks keep state by thread, so nothing else may enter the application while one
-/// reply's body is still being made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TurnToRun {
-    Free,
-    /// The connection of that key is in the midst of a reply.
-    Of(usize),
-}
-
-impl TurnToRun {
-    pub(crate) fn is_open_to(self, key: usize) -> bool {
-        self == Self::Free || self == Self::Of(key)
     }
 }

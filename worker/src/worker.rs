@@ -1,4 +1,4 @@
-//! A worker's beginning and end: the application is loaded, the reactor built and run.
+//! A worker's beginning and end: the application is loaded, its threads and the reactor made and run.
 //!
 //! It serves nothing itself. Called by `life`, in the process that a template has forked.
 
@@ -7,9 +7,10 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::getppid;
 use tapster_ipc::{ExitCode, Report};
-use tapster_python::{Application, Interpreter, LoadError, Python};
+use tapster_python::{Application, Interpreter, LoadError, Python, run_post_fork};
 use tapster_sys::lifeline;
 
+use crate::crew::Crew;
 use crate::life::{Context, failed};
 use crate::reactor::Reactor;
 use crate::template::Born;
@@ -20,7 +21,7 @@ pub(crate) const FINALISATION: Duration = Duration::from_secs(2);
 /// Runs the worker and answers its exit status.
 pub(crate) fn run(py: Python<'_>, context: Context, born: Born) -> ExitCode {
     match prepare(py, context, born) {
-        Ok(mut reactor) => reactor.run(py),
+        Ok((crew, reactor)) => crew.serve(py, reactor),
         Err((channel, failure)) => {
             let exit = ExitCode::of_status(failure.status);
             if channel.send(&Report::BootFailed { exit, report: failure.report.clone() }).is_err() {
@@ -35,9 +36,9 @@ fn prepare(
     py: Python<'_>,
     context: Context,
     born: Born,
-) -> Result<Reactor, (tapster_ipc::channel::ChildChannel, LoadError)> {
+) -> Result<(Crew, Box<Reactor>), (tapster_ipc::channel::ChildChannel, LoadError)> {
     let Born { slot, channel, application } = born;
-    let reactor = stay_with_arbiter(&context)
+    let assembled = stay_with_arbiter(&context)
         .and_then(|()| {
             let _ = lifeline::rename_process(c"tapster-worker");
             allow_open_files(context.settings.worker_connections);
@@ -47,10 +48,11 @@ fn prepare(
                 None => Application::load(py, &context.settings.wsgi_app),
             }
         })
-        .and_then(|application| Reactor::new(py, context, slot, application));
-    match reactor {
-        Ok(mut reactor) => match reactor.attach(channel) {
-            Ok(()) => Ok(reactor),
+        .and_then(|application| run_post_fork(py).map(|()| application))
+        .and_then(|application| Crew::assemble(py, context, slot, application));
+    match assembled {
+        Ok((crew, mut reactor)) => match reactor.attach(channel) {
+            Ok(()) => Ok((crew, reactor)),
             Err((channel, error)) => Err((channel, failed("can't listen to the arbiter", &error))),
         },
         Err(failure) => Err((channel, failure)),

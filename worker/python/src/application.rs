@@ -5,10 +5,12 @@ use std::fmt;
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
+use crate::context::within_base;
+use crate::process::{leave_if_forked, mark_forked_children};
 use crate::text::escaped;
 use crate::traceback;
 
-/// The application, loaded.
+/// The application, loaded. All threads share it.
 #[derive(Debug)]
 pub struct Application(Py<PyAny>);
 
@@ -21,6 +23,11 @@ pub struct LoadError {
     pub report: String,
 }
 
+impl LoadError {
+    /// What an exception of the application's own code comes to.
+    pub(crate) const RAISED: u8 = 3;
+}
+
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.report)
@@ -30,14 +37,21 @@ impl fmt::Display for LoadError {
 impl std::error::Error for LoadError {}
 
 impl Application {
-    /// Imports the module that `spec` names and finds the callable in it.
+    /// Imports the module that `spec` names and finds the callable in it. Context variables that are set meanwhile are set
+    /// for all requests.
     ///
     /// # Errors
     /// Whatever goes wrong in the application's own code, told as its developer would want it.
     pub fn load(py: Python<'_>, spec: &str) -> Result<Self, LoadError> {
         let source = std::ffi::CString::new(include_str!("loader.py")).unwrap_or_default();
-        let loaded = PyModule::from_code(py, &source, c"<tapster loader>", c"_tapster_loader")
-            .and_then(|loader| loader.call_method1("load", (spec,)));
+        let loaded = mark_forked_children(py).and_then(|()| {
+            within_base(py, || {
+                let loader = PyModule::from_code(py, &source, c"<tapster loader>", c"_tapster_loader")?;
+                loader.call_method1("load", (spec,))
+            })
+        });
+        let loaded = loaded.flatten();
+        leave_if_forked(py, loaded.as_ref().err());
         loaded.map(|app| Self(app.unbind())).map_err(|error| {
             let refused = error.value(py).getattr("args").and_then(|args| {
                 let (status, report) = args.extract::<(u8, Bound<'_, PyAny>)>()?;
@@ -45,7 +59,7 @@ impl Application {
             });
             match refused {
                 Ok((status, report)) => LoadError { status, report },
-                Err(_) => LoadError { status: 3, report: traceback::format(py, &error) },
+                Err(_) => LoadError { status: LoadError::RAISED, report: traceback::format(py, &error) },
             }
         })
     }

@@ -5,7 +5,6 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::exchange::{Wire, running};
 use crate::failure::Failure;
 use crate::response::Phase;
 use crate::start_response::StartResponse;
@@ -42,22 +41,20 @@ impl<'a, 'py> Blocks<'a, 'py> {
 
     /// Puts them all on their way.
     #[inline]
-    pub(crate) fn send(&self, start: &mut StartResponse, wire: &mut Wire<'_>) -> Result<(), Failure> {
+    pub(crate) fn send(&self, start: &mut StartResponse) -> Result<(), Failure> {
         if start.response().phase == Phase::Expected {
             return Err(Failure::NotStarted);
         }
-        running(start, wire, |start| {
-            start.response().send_head(Some(self.length));
-            for place in 0..self.count {
-                // While there was no room, other threads may have changed the list. What is missing then is told as a body
-                // that is too short.
-                let Some(block) = self.bytes(place) else { break };
-                start.response().send_body(block);
-                if place + 1 < self.count {
-                    start.wait_for_room(self.object.py());
-                }
+        start.response().send_head(Some(self.length));
+        for place in 0..self.count {
+            // While there was no room, other threads may have changed the list. What is missing then is told as a body
+            // that is too short.
+            let Some(block) = self.bytes(place) else { break };
+            start.response().send_body(block);
+            if place + 1 < self.count {
+                start.wait_for_room(self.object.py());
             }
-        });
+        }
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! What an application declares by `start_response`: its status and headers, checked and in the form of the wire.
+//! What an application declares by `start_response`, and by `wsgi.early_hints`: status and headers, checked and in the form of
+//! the wire.
 //!
 //! Reading them may run Python code: a string that UTF-8 can't hold makes an exception, and so maybe a garbage collection.
 //! So they are read into a [`Declaration`] that no function of the application's can reach, and not into the reply.
@@ -10,7 +11,7 @@ use pyo3::prelude::*;
 use tapster_wire::http1::reply::{self, FieldKind, ReplyFacts};
 
 use crate::raise::{Raise, assertion, not_text, shown, type_error, value_error};
-use crate::text::{encode_latin1, type_name};
+use crate::text::{Latin1, encode_latin1, type_name};
 
 /// What becomes of the hop-by-hop headers that an application sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,56 @@ impl Declaration {
     }
 
     fn field(&mut self, item: &Bound<'_, PyAny>, hop_by_hop: HopByHop) -> Result<(), Raise> {
+        let header = Header::of(item)?;
+        match header.append(&mut self.fields)? {
+            FieldKind::HopByHop | FieldKind::TransferEncoding => {
+                self.closes |= header.refuse_or_drop(hop_by_hop)?;
+                Ok(())
+            }
+            kind => self.facts.note(kind).map_err(|error| header.wrong(error)),
+        }
+    }
+}
+
+/// The fields of an interim reply 103.
+#[derive(Default)]
+pub(crate) struct Hints(pub(crate) Vec<u8>);
+
+impl Hints {
+    /// Reads what `wsgi.early_hints` was given: a list of (name, value) tuples, or what makes one when it is iterated.
+    pub(crate) fn read(headers: &Bound<'_, PyAny>, hop_by_hop: HopByHop) -> Result<Self, Raise> {
+        // SAFETY: attached and alive, by the bound.
+        let list = unsafe { Bound::from_owned_ptr_or_opt(headers.py(), ffi::PySequence_List(headers.as_ptr())) };
+        let Some(list) = list else {
+            // What iterating it has raised goes on to the application.
+            return Err(Raise::already_set());
+        };
+        let mut hints = Self::default();
+        for_each_item(&list, |item| hints.field(item, hop_by_hop))?;
+        Ok(hints)
+    }
+
+    fn field(&mut self, item: &Bound<'_, PyAny>, hop_by_hop: HopByHop) -> Result<(), Raise> {
+        let header = Header::of(item)?;
+        match header.append(&mut self.0)? {
+            FieldKind::ContentLength(_) | FieldKind::TransferEncoding => Err(value_error(format!(
+                "the early hint {}: a hint has no body, so no header about one (RFC 9110 sections 8.6 and 15.2)",
+                shown(&header.name)
+            ))),
+            FieldKind::HopByHop => header.refuse_or_drop(hop_by_hop).map(drop),
+            FieldKind::Date | FieldKind::Server | FieldKind::Other => Ok(()),
+        }
+    }
+}
+
+/// A header as the application gives it.
+struct Header<'a> {
+    name: Latin1<'a>,
+    value: Latin1<'a>,
+}
+
+impl<'a> Header<'a> {
+    fn of(item: &'a Bound<'_, PyAny>) -> Result<Self, Raise> {
         let not_pair =
             || type_error(format!("each response header must be a (name, value) tuple, not {}", type_name(item)));
         // SAFETY: attached, by the bound, which keeps the tuple alive as long as its items are used, and the tuple them.
@@ -76,20 +127,29 @@ impl Declaration {
         // SAFETY: as above.
         let value = unsafe { encode_latin1(value) }
             .map_err(|why| not_text(&format!("the response header {}", shown(&name)), &object(value), &why))?;
-        let wrong = |error| value_error(format!("the response header {}: {error}", shown(&name)));
-        match reply::append_field(&mut self.fields, name.bytes(), value.bytes()).map_err(wrong)? {
-            FieldKind::HopByHop | FieldKind::TransferEncoding if hop_by_hop == HopByHop::Refuse => {
-                Err(assertion(&format!(
-                    "the response header {} is hop-by-hop, so only the server may send it (PEP 3333, \"Other HTTP \
-                     Features\"); the setting hop_by_hop_headers = \"drop\" has such headers left out instead",
-                    shown(&name)
-                )))
-            }
-            FieldKind::HopByHop | FieldKind::TransferEncoding => {
-                self.closes |= drop_hop_by_hop(name.bytes(), value.bytes());
-                Ok(())
-            }
-            kind => self.facts.note(kind).map_err(wrong),
+        Ok(Self { name, value })
+    }
+
+    /// Appends it to what will be sent, if it is the application's to give.
+    #[inline]
+    fn append(&self, fields: &mut Vec<u8>) -> Result<FieldKind, Raise> {
+        reply::append_field(fields, self.name.bytes(), self.value.bytes()).map_err(|error| self.wrong(error))
+    }
+
+    fn wrong(&self, error: reply::FieldError) -> Raise {
+        value_error(format!("the response header {}: {error}", shown(&self.name)))
+    }
+
+    /// What becomes of it where it is hop-by-hop. Tells whether it asks for the connection to be closed.
+    #[cold]
+    fn refuse_or_drop(&self, hop_by_hop: HopByHop) -> Result<bool, Raise> {
+        match hop_by_hop {
+            HopByHop::Refuse => Err(assertion(&format!(
+                "the response header {} is hop-by-hop, so only the server may send it (PEP 3333, \"Other HTTP Features\"); \
+                 the setting hop_by_hop_headers = \"drop\" has such headers left out instead",
+                shown(&self.name)
+            ))),
+            HopByHop::Drop => Ok(drop_hop_by_hop(self.name.bytes(), self.value.bytes())),
         }
     }
 }

@@ -9,9 +9,11 @@ use pyo3::types::{IntoPyDict, PyDict};
 use tapster_wire::{Body, Head, Span, Version, decode_path};
 
 use crate::exchange::Request;
+use crate::file_wrapper;
 use crate::input::Inputs;
 use crate::names::{Names, Seen, is_framing, key_of};
 use crate::origin::{lay_over, server_name_and_port};
+use crate::start_response::{Over, StartResponse};
 use crate::text::{interned, latin1};
 
 /// The server's side of the connections of one listener, and the `environ` they all start from.
@@ -33,20 +35,19 @@ impl Server {
     pub fn new(
         py: Python<'_>,
         address: Option<(IpAddr, u16)>,
-        multiprocess: bool,
+        multi: Multi,
         errors: &ErrorStream,
         script_name: &str,
     ) -> PyResult<Self> {
         let base = PyDict::new(py);
-        let file_wrapper = py.import("wsgiref.util")?.getattr("FileWrapper")?;
         base.set_item("wsgi.version", (1, 0))?;
         base.set_item("wsgi.url_scheme", "http")?;
         base.set_item("wsgi.errors", &errors.0)?;
-        base.set_item("wsgi.multithread", false)?;
-        base.set_item("wsgi.multiprocess", multiprocess)?;
+        base.set_item("wsgi.multithread", multi.multithread)?;
+        base.set_item("wsgi.multiprocess", multi.multiprocess)?;
         base.set_item("wsgi.run_once", false)?;
         base.set_item("wsgi.input_terminated", true)?;
-        base.set_item("wsgi.file_wrapper", file_wrapper)?;
+        base.set_item("wsgi.file_wrapper", file_wrapper::class(py)?)?;
         base.set_item("SERVER_SOFTWARE", concat!("tapster/", env!("CARGO_PKG_VERSION")))?;
         let (name, port) = address.map_or_else(Default::default, |(ip, port)| (ip.to_string(), port.to_string()));
         base.set_item("SERVER_NAME", name)?;
@@ -59,6 +60,15 @@ impl Server {
         }
         Ok(Self { base: base.unbind(), named_by_host: address.is_none(), script_name: script_name.to_owned() })
     }
+}
+
+/// Whether the application may be running more than once at the same time, as `environ` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Multi {
+    /// In other threads of its process.
+    pub multithread: bool,
+    /// In other processes.
+    pub multiprocess: bool,
 }
 
 /// `wsgi.errors`: where the application's own complaints go.
@@ -85,7 +95,7 @@ impl ErrorStream {
     }
 }
 
-const REQUEST_KEYS: [&str; 8] = [
+const REQUEST_KEYS: [&str; 10] = [
     "REQUEST_METHOD",
     "PATH_INFO",
     "QUERY_STRING",
@@ -94,6 +104,8 @@ const REQUEST_KEYS: [&str; 8] = [
     "SERVER_PROTOCOL",
     "REMOTE_ADDR",
     "wsgi.input",
+    "wsgi.early_hints",
+    "tapster.client_disconnected",
 ];
 
 /// Makes each request's `environ`.
@@ -123,7 +135,9 @@ pub(crate) struct Keys {
     pub(crate) https: Py<PyAny>,
     content_length: Py<PyAny>,
     input: Py<PyAny>,
-    empty: Py<PyAny>,
+    early_hints: Py<PyAny>,
+    client_disconnected: Py<PyAny>,
+    pub(crate) empty: Py<PyAny>,
     slash: Py<PyAny>,
     get: Py<PyAny>,
     post: Py<PyAny>,
@@ -151,6 +165,8 @@ impl Environs {
             https: key(c"https"),
             content_length: key(c"CONTENT_LENGTH"),
             input: key(c"wsgi.input"),
+            early_hints: key(c"wsgi.early_hints"),
+            client_disconnected: key(c"tapster.client_disconnected"),
             empty: key(c""),
             slash: key(c"/"),
             get: key(c"GET"),
@@ -161,8 +177,13 @@ impl Environs {
         Ok(Self { keys, names: Names::new(py), inputs: Inputs::new(py)?, decoded: Vec::new() })
     }
 
-    /// The request's `environ`.
-    pub(crate) fn make<'py>(&mut self, py: Python<'py>, request: Request<'_>) -> PyResult<Bound<'py, PyAny>> {
+    /// The request's `environ`, with the functions that `start` has for it.
+    pub(crate) fn make<'py>(
+        &mut self,
+        py: Python<'py>,
+        request: Request<'_>,
+        start: &StartResponse,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let Request { head, buffer, server, peer, origin, body } = request;
         // SAFETY: attached by `py`; the base is a dict that only this module holds.
         let environ = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyDict_Copy(server.base.as_ptr()))? };
@@ -188,10 +209,22 @@ impl Environs {
         }
         let input = self.inputs.make(py, body)?;
         dict.set(&self.keys.input, &input)?;
+        dict.set(&self.keys.early_hints, start.early_hints().bind(py))?;
+        dict.set(&self.keys.client_disconnected, start.client_disconnected().bind(py))?;
         self.fields(&dict, head, buffer)?;
         let mount_point = if head.script_name.is_some() { "" } else { &server.script_name };
         lay_over(&dict, &self.keys, &origin, host, mount_point)?;
         Ok(environ)
+    }
+
+    /// Takes the functions of a request that is over out of an `environ` that the application keeps, so that they can be used
+    /// for the next: in their place come some that say so.
+    #[cold]
+    pub(crate) fn retire(&self, environ: &Bound<'_, PyAny>, start: &StartResponse, over: &Over) {
+        let dict = Dict { py: environ.py(), dict: environ };
+        // A dict that has the key makes no room, so this does not fail; if it did, the functions would not be used again.
+        let _ = dict.replace(&self.keys.early_hints, start.early_hints(), &over.early_hints);
+        let _ = dict.replace(&self.keys.client_disconnected, start.client_disconnected(), &over.client_disconnected);
     }
 
     fn request_line(&mut self, dict: &Dict<'_, '_>, head: &Head, buffer: &[u8]) -> PyResult<()> {
@@ -278,6 +311,14 @@ impl Dict<'_, '_> {
     pub(crate) fn set_number(&self, key: &Py<PyAny>, number: u64) -> PyResult<()> {
         let text = number.to_string();
         self.set_latin1(key, text.as_bytes())
+    }
+
+    /// Sets a key whose value is still `before`.
+    fn replace(&self, key: &Py<PyAny>, before: &Py<PyAny>, after: &Py<PyAny>) -> PyResult<()> {
+        match self.dict.cast::<PyDict>()?.get_item(key)? {
+            Some(value) if value.is(before) => self.set(key, after.bind(self.py)),
+            _ => Ok(()),
+        }
     }
 
     /// Removes a key that may be there.

@@ -1,9 +1,10 @@
 //! One request through the application: call it, iterate what it returns, close that, and tell how the reply ended.
 //!
-//! PEP 3333, "Specification Details". The caller of [`Caller::call`] sends what is left in the outbox after each turn, so
-//! every block is on its way before the application makes the next.
+//! PEP 3333, "Specification Details". All of it happens in one thread, which the application has to itself meanwhile; the
+//! sink takes each block away before the next is made.
 
 use std::ptr::{NonNull, null_mut};
+use std::sync::Arc;
 
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::ffi;
@@ -14,10 +15,13 @@ use tapster_wire::{Head, Origin, Outbox};
 
 use crate::application::Application;
 use crate::blocks::Blocks;
+use crate::context::Entered;
 use crate::declaration::HopByHop;
 use crate::environ::{Environs, Server};
 use crate::failure::Failure;
+use crate::file_wrapper;
 use crate::input::RequestBody;
+use crate::module_tapster::is_request_timeout;
 use crate::peer::Peer;
 use crate::process::{leave_if_forked, mark_forked_children};
 use crate::response::{Line, Phase, Sink, this_thread};
@@ -34,7 +38,7 @@ pub struct Request<'a> {
     /// Where it came in.
     pub server: &'a Server,
     /// Where it came from.
-    pub peer: &'a Peer,
+    pub peer: &'a mut Peer,
     /// What proxies that are trusted say of where it came from before.
     pub origin: Origin<'a>,
     /// Its body.
@@ -47,15 +51,6 @@ pub struct Wire<'a> {
     pub out: &'a mut Outbox,
     /// How they leave.
     pub sink: &'a mut dyn Sink,
-}
-
-/// How far a turn has brought an exchange.
-#[derive(Debug)]
-pub enum Turn {
-    /// There may be more: send what is in the outbox, then [`Caller::resume`].
-    More(Exchange),
-    /// It is over.
-    Done(Ending),
 }
 
 /// What becomes of the connection.
@@ -72,35 +67,33 @@ pub enum Ending {
     Reset,
 }
 
-/// An exchange whose application has more of the body to give.
-#[derive(Debug)]
-pub struct Exchange {
-    start: StartResponse,
-    iterable: Py<PyAny>,
-    iterator: Py<PyAny>,
-}
-
-/// Calls the application, one request at a time.
+/// Calls the application, one request at a time. Each thread that does has one.
 pub struct Caller {
-    application: Application,
+    application: Arc<Application>,
     environs: Environs,
     starts: StartResponses,
     close: Py<PyString>,
 }
 
+// SAFETY: the pointers in it are to memory of its own (the spare replies) or that lives for ever (definitions of functions), and
+// all is used by `call` and dropped by the interpreter's rules, which both ask for its lock. Between two calls it holds nothing
+// of the thread that made the last.
+unsafe impl Send for Caller {}
+
 impl Caller {
-    /// A caller of `application`.
+    /// A caller of `application`, for one thread.
     ///
     /// # Errors
     /// Where Python's standard library is not what it should be.
-    pub fn new(py: Python<'_>, application: Application, hop_by_hop: HopByHop) -> PyResult<Self> {
+    pub fn new(py: Python<'_>, application: Arc<Application>, hop_by_hop: HopByHop) -> PyResult<Self> {
         mark_forked_children(py)?;
-        let close = PyString::intern(py, "close").unbind();
-        Ok(Self { application, environs: Environs::new(py)?, starts: StartResponses::new(hop_by_hop), close })
+        let (environs, starts) = (Environs::new(py)?, StartResponses::new(py, hop_by_hop)?);
+        Ok(Self { application, environs, starts, close: PyString::intern(py, "close").unbind() })
     }
 
-    /// Calls the application with `request` and takes what it gives at once. `server` is what the server says of itself,
-    /// `keep_alive` whether it would have another request on this connection.
+    /// One whole exchange: calls the application with `request`, sends what it gives, and closes what it returned. `server` is
+    /// what the server says of itself, `keep_alive` whether it would have another request on this connection. What has not
+    /// been sent is left in the outbox.
     pub fn call(
         &mut self,
         py: Python<'_>,
@@ -108,121 +101,93 @@ impl Caller {
         keep_alive: bool,
         server: ServerFields,
         wire: &mut Wire<'_>,
-    ) -> Turn {
+    ) -> Ending {
         let (head, buffer) = (request.head, request.buffer);
         let mut start = match self.starts.take(py) {
             Ok(start) => start,
             Err(error) => {
                 log::error!("can't make a start_response: {}", traceback::format(py, &error));
-                return Turn::Done(Ending::Broken);
+                return Ending::Broken;
             }
         };
         start.name_request(head.method.of(buffer), head.target.of(buffer));
         let keep_alive = head.keep_alive && keep_alive;
         let Head { version, is_head_method: is_head, prefers_json, .. } = *head;
         start.response().open(RequestFacts { version, is_head, keep_alive, prefers_json }, server);
-        let environ = match self.environs.make(py, request) {
-            Ok(environ) => environ,
-            Err(error) => return self.end(py, start, None, Err(Failure::Raised(error)), wire),
-        };
-        let returned = running(&mut start, wire, |start| {
-            // SAFETY: attached by `py`; all are live objects, and null ends the arguments.
-            unsafe {
-                let (app, start) = (self.application.object(py).as_ptr(), start.function().as_ptr());
-                let end = null_mut::<ffi::PyObject>();
-                Bound::from_owned_ptr_or_opt(py, ffi::PyObject_CallFunctionObjArgs(app, environ.as_ptr(), start, end))
-            }
+        let ending = running(&mut start, wire, |start| match Entered::copy_of_base(py) {
+            Ok(_context) => self.exchange(py, request, start),
+            Err(error) => self.end(py, start, None, Err(Failure::Raised(error))),
         });
-        drop(environ);
-        let Some(iterable) = returned else {
-            let error = traceback::take(py);
-            leave_if_forked(py, Some(&error));
-            return self.end(py, start, None, Err(Failure::Raised(error)), wire);
-        };
+        // The application's code may have run where the last of its objects went.
         leave_if_forked(py, None);
-        match Blocks::of(&iterable) {
+        self.starts.give_back(start);
+        ending
+    }
+
+    fn exchange(&mut self, py: Python<'_>, request: Request<'_>, start: &mut StartResponse) -> Ending {
+        let environ = match self.environs.make(py, request, start) {
+            Ok(environ) => environ,
+            Err(error) => return self.end(py, start, None, Err(Failure::Raised(error))),
+        };
+        // SAFETY: attached by `py`; all are live objects, and null ends the arguments.
+        let returned = unsafe {
+            let (app, start) = (self.application.object(py).as_ptr(), start.function().as_ptr());
+            let end = null_mut::<ffi::PyObject>();
+            Bound::from_owned_ptr_or_opt(py, ffi::PyObject_CallFunctionObjArgs(app, environ.as_ptr(), start, end))
+        };
+        let returned = returned.ok_or_else(|| traceback::take(py));
+        leave_if_forked(py, returned.as_ref().err());
+        // What only the server still holds goes now, with the request's body in it, however long the reply takes.
+        // SAFETY: a live object; reading its reference count has no effect.
+        let kept = unsafe { ffi::Py_REFCNT(environ.as_ptr()) > 1 }.then_some(environ);
+        let ending = match returned {
+            Ok(returned) => self.reply(py, start, &returned),
+            Err(error) => self.end(py, start, None, Err(Failure::Raised(error))),
+        };
+        if let Some(environ) = kept {
+            self.environs.retire(&environ, start, self.starts.over());
+        }
+        ending
+    }
+
+    fn reply(&self, py: Python<'_>, start: &mut StartResponse, returned: &Bound<'_, PyAny>) -> Ending {
+        match Blocks::of(returned) {
             // Lists and tuples are the whole body at once, and have no `close`.
             Some(blocks) => {
-                let replied = blocks.and_then(|blocks| blocks.send(&mut start, wire));
-                self.end(py, start, None, replied, wire)
+                let sent = blocks.and_then(|blocks| blocks.send(start));
+                self.end(py, start, None, sent)
             }
-            None => self.iterate(py, start, iterable, wire),
+            None => {
+                let sent = send_iterable(py, start, returned);
+                self.end(py, start, Some(returned), sent)
+            }
         }
-    }
-
-    /// Takes the next block of an exchange's body.
-    pub fn resume(&mut self, py: Python<'_>, exchange: Exchange, wire: &mut Wire<'_>) -> Turn {
-        let Exchange { mut start, iterable, iterator } = exchange;
-        match next_block(py, &mut start, &iterator, wire) {
-            Ok(Next::Sent) => Turn::More(Exchange { start, iterable, iterator }),
-            Ok(Next::End) => self.end(py, start, Some(iterable.bind(py)), Ok(()), wire),
-            Err(failure) => self.end(py, start, Some(iterable.bind(py)), Err(failure), wire),
-        }
-    }
-
-    /// Ends an exchange whose client is gone: the application learns it by `close()`.
-    pub fn abandon(&mut self, py: Python<'_>, exchange: Exchange) {
-        let Exchange { mut start, iterable, iterator } = exchange;
-        start.response().phase = Phase::Over;
-        drop(iterator);
-        self.close(iterable.bind(py), &start);
-        self.starts.give_back(start);
-    }
-
-    fn iterate(
-        &mut self,
-        py: Python<'_>,
-        mut start: StartResponse,
-        iterable: Bound<'_, PyAny>,
-        wire: &mut Wire<'_>,
-    ) -> Turn {
-        let iterator = running(&mut start, wire, |_| {
-            // SAFETY: attached by `py`; a live object.
-            unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyObject_GetIter(iterable.as_ptr())) }
-        });
-        let Some(iterator) = iterator else {
-            let error = traceback::take(py);
-            leave_if_forked(py, Some(&error));
-            let failure = match error {
-                error if error.is_instance_of::<PyTypeError>(py) => Failure::NotIterable(type_name(&iterable)),
-                error => Failure::Raised(error),
-            };
-            return self.end(py, start, Some(&iterable), Err(failure), wire);
-        };
-        leave_if_forked(py, None);
-        let (iterable, iterator) = (iterable.unbind(), iterator.unbind());
-        self.resume(py, Exchange { start, iterable, iterator }, wire)
     }
 
     /// Completes the reply, or answers for its failure, and closes what the application returned.
     fn end(
-        &mut self,
+        &self,
         py: Python<'_>,
-        mut start: StartResponse,
+        start: &mut StartResponse,
         iterable: Option<&Bound<'_, PyAny>>,
         ended: Result<(), Failure>,
-        wire: &mut Wire<'_>,
-    ) -> Turn {
+    ) -> Ending {
         let ending = match ended {
-            Ok(()) => running(&mut start, wire, complete),
-            Err(failure) => {
-                if start.response().client_gone && failure.is_broken_pipe(py) {
-                    log::debug!("the client was gone before the end of the reply to {}", start.request());
-                } else {
-                    failure.log(py, start.request());
-                }
-                running(&mut start, wire, fail)
-            }
+            Ok(()) => complete(start),
+            Err(failure) => fail(py, start, &failure),
         };
+        let response = start.response();
         // What `close()` would still write could not be sent any more.
-        start.response().phase = Phase::Over;
-        if let Some(iterable) = iterable {
-            // The client need not wait for what the application tidies up.
-            running(&mut start, wire, |start| start.response().send_now(&[]));
-            self.close(iterable, &start);
+        response.phase = Phase::Over;
+        let Some(iterable) = iterable else { return ending };
+        if !response.has_file {
+            // The client need not wait for what the application tidies up. A file can only be sent when that is done, and
+            // the head then leaves with its first bytes.
+            response.send_now(&[]);
         }
-        self.starts.give_back(start);
-        Turn::Done(ending)
+        let ending = if response.client_gone { response.broken() } else { ending };
+        self.close(iterable, start);
+        ending
     }
 
     /// Calls `close()` where the iterable has it (PEP 3333: in every case, error or not).
@@ -234,56 +199,77 @@ impl Caller {
             Err(error) => Err(error),
         };
         leave_if_forked(py, closed.as_ref().err());
-        if let Err(error) = closed {
-            log::error!("Error in close() after request {}\n{}", start.request(), traceback::format(py, &error));
+        match closed {
+            Ok(()) => {}
+            Err(error) if is_request_timeout(py, &error) => say_interrupted(start),
+            Err(error) => {
+                log::error!("Error in close() after request {}\n{}", start.request(), traceback::format(py, &error));
+            }
         }
     }
 }
 
-/// Runs `run` with the outbox and the sink in the response's hands, where `write()` finds them if this thread calls it.
-pub(crate) fn running<T>(
-    start: &mut StartResponse,
-    wire: &mut Wire<'_>,
-    run: impl FnOnce(&mut StartResponse) -> T,
-) -> T {
+/// Runs an exchange with the outbox and the sink in the response's hands, where `write()` finds them if this thread calls it.
+fn running(start: &mut StartResponse, wire: &mut Wire<'_>, run: impl FnOnce(&mut StartResponse) -> Ending) -> Ending {
     let sink: NonNull<dyn Sink + '_> = NonNull::from(&mut *wire.sink);
     // SAFETY: only the lifetime changes. The pointer is taken away again below, within the borrow that it came from; where
-    // `run` panics instead, its owner drops the `StartResponse` and by that makes the response refuse everybody.
+    // `run` panics instead, its owner drops the `StartResponse` and by that takes it away too.
     let sink: NonNull<dyn Sink> = unsafe { std::mem::transmute(sink) };
     let response = start.response();
     std::mem::swap(&mut response.out, wire.out);
     response.line = Line::Up { sink, thread: this_thread() };
-    let result = run(start);
+    let ending = run(start);
     let response = start.response();
     std::mem::swap(&mut response.out, wire.out);
     response.line = Line::Down;
-    result
+    ending
 }
 
-enum Next {
-    Sent,
-    End,
+/// Sends what a body has that is no list.
+fn send_iterable(py: Python<'_>, start: &mut StartResponse, body: &Bound<'_, PyAny>) -> Result<(), Failure> {
+    let is_file_wrapper = file_wrapper::is_one(body);
+    if is_file_wrapper {
+        let part = file_wrapper::plain_part(body);
+        leave_if_forked(py, part.as_ref().err());
+        if let Some(part) = part.map_err(Failure::Raised)?
+            && start.response().takes_file()
+        {
+            start.response().send_file(part);
+            return Ok(());
+        }
+    }
+    let sent = iterate(py, start, body);
+    if is_file_wrapper {
+        // A declared length says where in the file to stop, so a file that has more is no mistake (PEP 3333, "Optional
+        // Platform-Specific File Handling").
+        start.response().overrun = false;
+    }
+    sent
 }
 
-/// Asks the application for a block that isn't empty, and puts it on its way.
-fn next_block(
-    py: Python<'_>,
-    start: &mut StartResponse,
-    iterator: &Py<PyAny>,
-    wire: &mut Wire<'_>,
-) -> Result<Next, Failure> {
-    loop {
-        let block = running(start, wire, |_| {
-            // SAFETY: attached by `py`; a live iterator.
-            unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyIter_Next(iterator.as_ptr())) }
+/// Sends block after block, each before the application makes the next (PEP 3333, "Buffering and Streaming").
+fn iterate(py: Python<'_>, start: &mut StartResponse, body: &Bound<'_, PyAny>) -> Result<(), Failure> {
+    // SAFETY: attached by `py`; a live object.
+    let iterator = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyObject_GetIter(body.as_ptr())) };
+    let Some(iterator) = iterator else {
+        let error = traceback::take(py);
+        leave_if_forked(py, Some(&error));
+        return Err(match error {
+            error if error.is_instance_of::<PyTypeError>(py) => Failure::NotIterable(type_name(body)),
+            error => Failure::Raised(error),
         });
+    };
+    leave_if_forked(py, None);
+    loop {
+        // SAFETY: attached by `py`; a live iterator.
+        let block = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyIter_Next(iterator.as_ptr())) };
         let Some(block) = block else {
             let raised = PyErr::take(py);
             leave_if_forked(py, raised.as_ref());
             return match raised {
                 Some(error) => Err(Failure::Raised(error)),
                 None if start.response().phase == Phase::Expected => Err(Failure::NotStarted),
-                None => Ok(Next::End),
+                None => Ok(()),
             };
         };
         leave_if_forked(py, None);
@@ -294,17 +280,20 @@ fn next_block(
         if bytes.is_empty() {
             continue;
         }
-        if start.response().phase == Phase::Expected {
+        let response = start.response();
+        if response.phase == Phase::Expected {
             return Err(Failure::NotStarted);
         }
-        running(start, wire, |start| {
-            start.response().send_head(None);
-            start.response().send_body(bytes);
-        });
+        response.send_head(None);
+        response.send_body(bytes);
+        response.send_now(&[]);
+        start.wait_for_room(py);
         let response = start.response();
+        response.progress();
         // Nothing of the rest would be sent: the client is gone, or has all it may have, or wanted the head only.
-        let sated = response.has_no_body() || response.client_gone || response.overrun;
-        return Ok(if sated { Next::End } else { Next::Sent });
+        if response.has_no_body() || response.client_gone || response.overrun {
+            return Ok(());
+        }
     }
 }
 
@@ -330,12 +319,30 @@ fn complete(start: &mut StartResponse) -> Ending {
     }
 }
 
-/// The application has failed, which the log tells already.
-fn fail(start: &mut StartResponse) -> Ending {
+/// The application has failed: writes it down, and answers for it where it can still be done.
+fn fail(py: Python<'_>, start: &mut StartResponse, failure: &Failure) -> Ending {
+    let is_timeout = failure.is_timeout(py);
+    if is_timeout {
+        say_interrupted(start);
+    } else if start.response().client_gone && failure.is_broken_pipe(py) {
+        log::debug!("the client was gone before the end of the reply to {}", start.request());
+    } else {
+        failure.log(py, start.request());
+    }
     let response = start.response();
-    if response.phase == Phase::Sent {
+    if response.phase == Phase::Sent || response.client_gone {
         return response.broken();
     }
-    response.fail(500, "The application failed to answer this request.");
+    match is_timeout {
+        // Whoever has interrupted the request has answered it.
+        true if response.is_disconnected() == Ok(true) => return Ending::Broken,
+        true => response.fail(504, "The application did not answer this request in time."),
+        false => response.fail(500, "The application failed to answer this request."),
+    }
     Ending::Close
+}
+
+/// The stacks are in the log already, from when the time was over.
+fn say_interrupted(start: &StartResponse) {
+    log::warn!("request {} was interrupted after its timeout", start.request());
 }

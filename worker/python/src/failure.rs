@@ -5,6 +5,7 @@ use std::fmt;
 use pyo3::exceptions::PyBrokenPipeError;
 use pyo3::prelude::*;
 
+use crate::module_tapster::is_request_timeout;
 use crate::traceback;
 
 /// What the application did wrong.
@@ -23,6 +24,11 @@ impl Failure {
     /// Whether it is what `write()` raises for a client that is gone, which is no fault of the application's.
     pub(crate) fn is_broken_pipe(&self, py: Python<'_>) -> bool {
         matches!(self, Self::Raised(error) if error.is_instance_of::<PyBrokenPipeError>(py))
+    }
+
+    /// Whether it is the end of the request's time, which the log has told by then, with all stacks.
+    pub(crate) fn is_timeout(&self, py: Python<'_>) -> bool {
+        matches!(self, Self::Raised(error) if is_request_timeout(py, error))
     }
 
     /// Writes it down. Runs Python code, for the traceback.

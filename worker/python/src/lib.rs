@@ -7,13 +7,19 @@
 mod module;
 
 mod application;
+mod hooks;
+mod module_tapster;
 mod process;
+mod threads;
 
 mod blocks;
+mod callables;
+mod context;
 mod declaration;
 mod environ;
 mod exchange;
 mod failure;
+mod file_wrapper;
 mod input;
 mod names;
 mod origin;
@@ -26,11 +32,14 @@ mod traceback;
 
 pub use application::{Application, LoadError};
 pub use declaration::HopByHop;
-pub use environ::{ErrorStream, Server};
-pub use exchange::{Caller, Ending, Exchange, Request, Turn, Wire};
+pub use environ::{ErrorStream, Multi, Server};
+pub use exchange::{Caller, Ending, Request, Wire};
+pub use hooks::{run_post_fork, run_worker_exit};
 pub use input::RequestBody;
 pub use module::{Main, init};
+pub use module_tapster::install_module;
 pub use peer::Peer;
-pub use process::{Interpreter, around_fork};
+pub use process::{Interpreter, around_fork, run_exit_functions};
 pub use pyo3::Python;
 pub use response::{HIGH_WATER, Sink};
+pub use threads::{calm, interrupt, stacks, start_thread, thread_ident};

@@ -93,11 +93,26 @@ impl<'py> Interpreter<'py> {
     }
 }
 
-/// Set in processes that the application has forked from a worker.
+/// Runs what the application has registered with `atexit`, and writes out what Python still buffers: for a worker that can't
+/// finalise its interpreter, because a thread is stuck in it.
+pub fn run_exit_functions(py: Python<'_>) {
+    // It prints what its functions raise.
+    if let Err(error) = py.import("atexit").and_then(|atexit| atexit.call_method0("_run_exitfuncs")) {
+        log::error!("the functions that are registered with atexit failed\n{}", traceback::format(py, &error));
+    }
+    Interpreter::of(py).flush_streams();
+}
+
+/// Set in processes that the application has forked from a template or worker.
 static FORKED: AtomicBool = AtomicBool::new(false);
 
-/// Has `os.fork` in this process mark its children, for [`leave_if_forked`].
+/// Has `os.fork` in this process, and in those that the server forks from it, mark its children, for [`leave_if_forked`].
 pub(crate) fn mark_forked_children(py: Python<'_>) -> PyResult<()> {
+    static ONCE: AtomicBool = AtomicBool::new(false);
+
+    if ONCE.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
     let mark = PyCFunction::new_closure(py, None, None, |_arguments, _keywords| FORKED.store(true, Ordering::Relaxed))?;
     let options = [("after_in_child", mark)].into_py_dict(py)?;
     py.import("os")?.getattr("register_at_fork")?.call((), Some(&options)).map(drop)
@@ -143,6 +158,8 @@ pub fn around_fork<T>(_py: Python<'_>, fork: impl FnOnce() -> T, is_child: impl 
         let answer = fork();
         if is_child(&answer) {
             ffi::PyOS_AfterFork_Child();
+            // This child is the server's own.
+            FORKED.store(false, Ordering::Relaxed);
         } else {
             ffi::PyOS_AfterFork_Parent();
         }

@@ -10,12 +10,20 @@ use pyo3::prelude::*;
 
 use crate::text::{Latin1, NotLatin1, type_name};
 
-/// What to raise: the class and the message.
+/// What to raise: the class and the message; a null class where an exception is set already.
 pub(crate) struct Raise(*mut ffi::PyObject, String);
 
 impl Raise {
+    /// The exception that Python code has set in this thread.
+    pub(crate) fn already_set() -> Self {
+        Self(null_mut(), String::new())
+    }
+
     /// Sets the exception and answers the null that tells the interpreter so.
     pub(crate) fn set(self, _py: Python<'_>) -> *mut ffi::PyObject {
+        if self.0.is_null() {
+            return null_mut();
+        }
         let message = std::ffi::CString::new(self.1.replace('\0', "\\0")).unwrap_or_default();
         // SAFETY: attached, by the token; the class is one of the interpreter's statics.
         unsafe { ffi::PyErr_SetString(self.0, message.as_ptr()) };

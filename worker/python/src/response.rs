@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 
 use tapster_wire::http1::reply::{self, ErrorPage, Framing, ReplyHead, RequestFacts, ServerFields};
@@ -12,6 +13,7 @@ use tapster_wire::{Outbox, Version};
 
 use crate::declaration::Declaration;
 use crate::exchange::Ending;
+use crate::file_wrapper::Part;
 
 /// Takes bytes to the client while the application is still running.
 pub trait Sink {
@@ -21,6 +23,11 @@ pub trait Sink {
     /// # Errors
     /// Where the client is gone.
     fn send(&mut self, out: &mut Outbox, more: &[u8]) -> io::Result<()>;
+
+    /// The rest of the reply is this part of a file: `length` bytes from `offset`, whatever position the descriptor has. It is
+    /// sent behind everything else, at the client's pace, and so when the application is done; an ending that breaks the
+    /// connection comes behind it.
+    fn send_file(&mut self, file: OwnedFd, offset: u64, length: u64);
 
     /// The reply's body ends with the connection. Until it is whole, the connection's end has to look like a break, even if this
     /// process is killed in between.
@@ -32,6 +39,12 @@ pub trait Sink {
     /// # Errors
     /// Where the client is gone or takes nothing for too long.
     fn make_room(&mut self, out: &mut Outbox) -> io::Result<()>;
+
+    /// The application has given something that was sent at once, so it is alive. Not called for bodies that are whole.
+    fn progress(&mut self);
+
+    /// Whether the client has closed its connection or its sending side, or has been cut off.
+    fn is_disconnected(&self) -> bool;
 }
 
 /// How far a reply has come.
@@ -50,16 +63,16 @@ pub(crate) enum Phase {
 /// Whether bytes of a reply have a way to the client just now, and who may give some.
 #[derive(Clone, Copy)]
 pub(crate) enum Line {
-    /// No turn is running.
+    /// No exchange is running.
     Down,
-    /// A turn is running, in the thread of that mark, and the sink takes its bytes.
+    /// One is, in the thread of that mark, and the sink takes its bytes.
     Up {
-        /// On the stack of that thread, for the length of the turn.
+        /// On the stack of that thread, for the length of the exchange.
         sink: NonNull<dyn Sink>,
         /// See [`this_thread`].
         thread: usize,
     },
-    /// The turn's thread waits for the client, without the interpreter's lock: nobody else may come.
+    /// The exchange's thread waits for the client, without the interpreter's lock: nobody else may come.
     Waiting,
 }
 
@@ -74,10 +87,26 @@ pub(crate) fn this_thread() -> usize {
 
 /// A reply while its application is held back: what [`Response::begin_waiting`] has taken out of it.
 pub(crate) struct Held {
-    pub(crate) sink: NonNull<dyn Sink>,
-    pub(crate) out: Outbox,
+    sink: NonNull<dyn Sink>,
+    out: Outbox,
     line: Line,
 }
+
+impl Held {
+    /// Waits until there is room. To be called without the interpreter's lock.
+    pub(crate) fn make_room(&mut self) -> io::Result<()> {
+        // SAFETY: the sink is on this thread's stack, below this call, and nobody else reaches it: it has been taken out of
+        // the response, which refuses everybody until the wait is over.
+        unsafe { self.sink.as_mut() }.make_room(&mut self.out)
+    }
+}
+
+// SAFETY: it is what one thread has taken out of its reply, and it goes nowhere: the bound is what `Python::detach` asks of
+// whatever is used while other threads run Python code, and those have no way to it.
+unsafe impl Send for Held {}
+
+const FROM_ANOTHER_THREAD: &str =
+    "was called from another thread than the one that the server called the application in";
 
 /// Above this many bytes that a client has not taken, an application that pushes needs room made for it.
 pub const HIGH_WATER: usize = 1024 * 1024;
@@ -100,6 +129,8 @@ pub(crate) struct Response {
     pub(crate) line: Line,
     /// The client is gone, as far as a write has told.
     pub(crate) client_gone: bool,
+    /// The rest of the body is a file, which the sink has.
+    pub(crate) has_file: bool,
 }
 
 impl Response {
@@ -116,6 +147,7 @@ impl Response {
             out: Outbox::default(),
             line: Line::Down,
             client_gone: false,
+            has_file: false,
         }
     }
 
@@ -123,22 +155,70 @@ impl Response {
     pub(crate) fn open(&mut self, request: RequestFacts, server: ServerFields) {
         self.phase = Phase::Expected;
         (self.request, self.server) = (request, server);
-        (self.body_sent, self.overrun, self.client_gone) = (0, false, false);
+        (self.framing, self.body_sent) = (Framing::NoBody, 0);
+        (self.overrun, self.client_gone, self.has_file) = (false, false, false);
     }
 
     /// Why no function of the application's may come to this now, as the end of a sentence about it.
     #[inline]
     pub(crate) fn refusal(&self) -> Option<&'static str> {
         match (self.phase, self.line) {
-            (Phase::Over, _) => Some("was called after the request was over"),
+            (Phase::Over, _) | (_, Line::Down) => Some("was called after the request was over"),
             (_, Line::Up { thread, .. }) if thread == this_thread() => None,
-            (_, Line::Up { .. } | Line::Waiting) => {
-                Some("was called from another thread than the one that the server called the application in")
+            (_, Line::Up { .. } | Line::Waiting) => Some(FROM_ANOTHER_THREAD),
+        }
+    }
+
+    /// Whether the client is gone, which it is when the exchange is over, or why the running thread may not ask, as the end of
+    /// a sentence about that.
+    pub(crate) fn is_disconnected(&self) -> Result<bool, &'static str> {
+        match self.line {
+            Line::Down => Ok(true),
+            Line::Up { sink, thread } if thread == this_thread() => {
+                // SAFETY: as in `send_now`.
+                Ok(self.client_gone || unsafe { sink.as_ref() }.is_disconnected())
             }
-            (_, Line::Down) => Some(
-                "was called while the server was not waiting for the application: only the application's own thread may \
-                 call it, and only while it makes the reply",
-            ),
+            Line::Up { .. } | Line::Waiting => Err(FROM_ANOTHER_THREAD),
+        }
+    }
+
+    /// Whether an interim reply would reach the client: HTTP/1.0 knows none (RFC 9110 section 15.2).
+    pub(crate) fn takes_hints(&self) -> bool {
+        self.request.version == Version::Http11 && !self.client_gone
+    }
+
+    /// An interim reply with these fields leaves now.
+    pub(crate) fn send_hints(&mut self, fields: &[u8]) {
+        reply::early_hints(self.out.end(), fields);
+        self.send_now(&[]);
+    }
+
+    /// Whether the rest of the body may be a file: nothing can follow it, as the last chunk would have to.
+    pub(crate) fn takes_file(&self) -> bool {
+        match self.phase {
+            Phase::Declared => true,
+            Phase::Sent => self.framing != Framing::Chunked,
+            Phase::Expected | Phase::Over => false,
+        }
+    }
+
+    /// The rest of the body is this file, or as much of it as was declared.
+    pub(crate) fn send_file(&mut self, part: Part) {
+        self.send_head(Some(part.length));
+        let length = match self.framing {
+            Framing::Length(length) => part.length.min(length - self.body_sent.min(length)),
+            Framing::UntilClose => part.length,
+            // Not sent at all (HEAD, 204, 304), or refused by `takes_file`.
+            Framing::NoBody | Framing::Chunked => 0,
+        };
+        if let Line::Up { mut sink, .. } = self.line
+            && length > 0
+            && !self.client_gone
+        {
+            self.has_file = true;
+            self.body_sent += length;
+            // SAFETY: as in `send_now`.
+            unsafe { sink.as_mut() }.send_file(part.file, part.offset, length);
         }
     }
 
@@ -203,13 +283,23 @@ impl Response {
     pub(crate) fn send_now(&mut self, more: &[u8]) {
         match self.line {
             Line::Up { mut sink, .. } if !self.client_gone => {
-                // SAFETY: `running` makes the line from a live reference for the length of a turn, and takes it down before
-                // that reference ends. Turns run in one thread, which holds the interpreter's lock here, as all do that come
-                // to a response; where it has given the lock away (`begin_waiting`), the line is not up.
+                // SAFETY: `running` makes the line from a live reference for the length of an exchange, and takes it down
+                // before that reference ends. An exchange runs in one thread, which holds the interpreter's lock here, as all
+                // do that come to a response; where it has given the lock away (`begin_waiting`), the line is not up. No call
+                // of the sink runs Python code, so there is only one at a time.
                 let sent = unsafe { sink.as_mut() }.send(&mut self.out, more);
                 self.client_gone = sent.is_err();
             }
             _ => self.out.end().extend_from_slice(more),
+        }
+    }
+
+    /// The application has given something.
+    #[inline]
+    pub(crate) fn progress(&mut self) {
+        if let Line::Up { mut sink, .. } = self.line {
+            // SAFETY: as in `send_now`.
+            unsafe { sink.as_mut() }.progress();
         }
     }
 

@@ -6,7 +6,7 @@ use pyo3::types::PyString;
 use crate::text::escaped;
 
 /// The most bytes of a traceback that go into a log or a report; its end is kept, which is where the error stands.
-const MOST_BYTES: usize = 60 * 1024;
+pub(crate) const MOST_BYTES: usize = 60 * 1024;
 
 /// What `traceback.print_exception` would print, without the last line's end. Runs Python code.
 pub(crate) fn format(py: Python<'_>, error: &PyErr) -> String {

@@ -113,6 +113,8 @@ reasons! {
     BodyTimeout 408 "body_timeout" "The request's body did not arrive in time."
     BodyRate 408 "body_rate" "The request's body arrived too slowly."
     Busy 503 "busy" "The server was busy with other requests for too long."
+    QueueFull 503 "queue_full" "Too many other requests are waiting already."
+    Timeout 504 "timeout" "The application took too long to answer."
     Storage 507 "storage" "The server has no room for the request's body."
     ChunkSize 400 "chunk_size" "A chunk's size is not a hexadecimal number of at most 16 digits."
     ChunkExtension 400 "chunk_extension" "A chunk extension is malformed."

@@ -22,6 +22,8 @@ const NOT_OF_PARSERS: &[Reason] = &[
     Reason::BodyTimeout,
     Reason::BodyRate,
     Reason::Busy,
+    Reason::QueueFull,
+    Reason::Timeout,
     Reason::Storage,
     Reason::ProxyForbidden,
 ];

@@ -7,7 +7,7 @@ use tapster_wire::Reason;
 use tapster_wire::Version::{self, Http10, Http11};
 use tapster_wire::http1::reply::{
     CHUNK_END, CONTINUE, ErrorPage, FieldError, FieldKind, Framing, ReplyFacts, ReplyHead, RequestFacts, ServerFields,
-    StatusError, append_field, check_status, chunk, chunk_size, error_page, framing, last_chunk, reason_phrase,
+    StatusError, append_field, check_status, chunk, chunk_size, early_hints, error_page, framing, last_chunk, reason_phrase,
     write_head,
 };
 use tapster_wire::http1::{Chunked, Event};
@@ -263,6 +263,15 @@ fn every_reason_has_its_own_snake_case_name_and_one_sentence() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), Reason::ALL.len());
+}
+
+#[test]
+fn early_hints_are_an_interim_reply_with_the_apps_fields_alone() {
+    let mut out = Vec::new();
+    append_field(&mut out, b"Link", b"</a.css>; rel=preload").unwrap();
+    let fields = std::mem::take(&mut out);
+    early_hints(&mut out, &fields);
+    assert_eq!(out, b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n");
 }
 
 #[test]

@@ -158,6 +158,13 @@ pub fn write_head(out: &mut Vec<u8>, reply: &ReplyHead<'_>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends an interim reply 103 (RFC 8297) with these fields, each written by [`append_field`]. Not for a client of HTTP/1.0.
+pub fn early_hints(out: &mut Vec<u8>, app_fields: &[u8]) {
+    out.extend_from_slice(b"HTTP/1.1 103 Early Hints\r\n");
+    out.extend_from_slice(app_fields);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// A small page that refuses a request or reports an error.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorPage<'a> {

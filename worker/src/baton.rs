@@ -1,0 +1,222 @@
+//! Who has the reactor.
+//!
+//! The reactor is a value that one thread owns at a time. Before a call into the application its owner leaves it here: *parked*,
+//! to be taken back after the call, or *offered* to an idle thread where calls tend to wait. A reactor that is parked for
+//! longer than a moment is taken by the monitor, so that no call, however long, holds up anybody's bytes.
+//!
+//! Nothing here runs requests or polls; `crew` and `monitor` do.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mio::Waker;
+use nix::errno::Errno;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tapster_ipc::ExitCode;
+
+use crate::deadlines::Millis;
+use crate::job::Done;
+use crate::reactor::Reactor;
+
+/// How long a reactor stays parked before another thread takes it, in milliseconds.
+const MOMENT: Millis = 1;
+
+/// Where the reactor is left, and those who wait for it.
+pub(crate) struct Baton {
+    place: Mutex<Place>,
+    /// There are requests that other threads have brought back.
+    has_done: AtomicBool,
+    /// Wakes each application thread.
+    wakes: Vec<EventFd>,
+    /// Wakes the monitor.
+    timer: TimerFd,
+    /// Wakes whoever polls.
+    waker: Waker,
+}
+
+struct Place {
+    reactor: Whereabouts,
+    /// Application threads with nothing to do, the last to come the first to go.
+    idle: Vec<usize>,
+    done: Vec<Done>,
+    /// The timer is set.
+    watched: bool,
+}
+
+enum Whereabouts {
+    /// A thread has it.
+    Held,
+    /// Its owner is in the application, since then.
+    Parked(Box<Reactor>, Millis),
+    /// That thread is about to take it.
+    Offered(Box<Reactor>, usize),
+    /// The worker ends with this status.
+    Over(ExitCode),
+}
+
+/// What waiting for the reactor has led to.
+pub(crate) enum Received {
+    Reactor(Box<Reactor>),
+    /// The thread has been woken, by a signal maybe.
+    Nothing,
+    /// The worker ends.
+    Over(ExitCode),
+}
+
+impl Baton {
+    /// For so many application threads, of which none is idle yet; `waker` ends a poll of the reactor's.
+    pub(crate) fn new(threads: usize, waker: Waker) -> io::Result<Self> {
+        let place = Place { reactor: Whereabouts::Held, idle: Vec::new(), done: Vec::new(), watched: false };
+        let wake = |_| EventFd::from_flags(EfdFlags::EFD_CLOEXEC);
+        Ok(Self {
+            place: Mutex::new(place),
+            has_done: AtomicBool::new(false),
+            wakes: (0..threads).map(wake).collect::<Result<_, _>>()?,
+            timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?,
+            waker,
+        })
+    }
+
+    /// Nothing that could panic runs under this lock.
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves the reactor for the length of a call that begins `now`: to an idle thread at once, if there is one and `offered`.
+    #[inline]
+    pub(crate) fn leave(&self, reactor: Box<Reactor>, now: Millis, offered: bool) {
+        let mut place = self.place();
+        if offered && let Some(thread) = place.idle.pop() {
+            place.reactor = Whereabouts::Offered(reactor, thread);
+            drop(place);
+            self.wake(thread);
+            return;
+        }
+        place.reactor = Whereabouts::Parked(reactor, now);
+        if !place.watched {
+            place.watched = self.set_timer();
+        }
+    }
+
+    /// A thread comes out of the application. It takes the reactor if nobody works with it; else it leaves what became of the
+    /// request to who does, and is idle.
+    #[inline]
+    pub(crate) fn come_back(&self, thread: usize, done: Done) -> Option<Box<Reactor>> {
+        let mut place = self.place();
+        match std::mem::replace(&mut place.reactor, Whereabouts::Held) {
+            Whereabouts::Parked(mut reactor, _) => {
+                drop(place);
+                reactor.complete(done);
+                return Some(reactor);
+            }
+            other => place.reactor = other,
+        }
+        place.done.push(done);
+        place.idle.push(thread);
+        self.has_done.store(true, Ordering::Release);
+        drop(place);
+        // Where waking fails the kernel is out of memory; the next event brings it to light.
+        let _ = self.waker.wake();
+        None
+    }
+
+    /// This application thread has nothing to do yet.
+    pub(crate) fn arrive(&self, thread: usize) {
+        self.place().idle.push(thread);
+    }
+
+    /// Waits to be given the reactor, as one that is idle.
+    pub(crate) fn wait(&self, thread: usize) -> Received {
+        match self.receive(thread) {
+            Received::Nothing => {
+                // Interrupted or not: what has come is to be looked at.
+                let _ = self.wakes[thread].read();
+                self.receive(thread)
+            }
+            received => received,
+        }
+    }
+
+    fn receive(&self, thread: usize) -> Received {
+        let mut place = self.place();
+        match std::mem::replace(&mut place.reactor, Whereabouts::Held) {
+            Whereabouts::Offered(reactor, to) if to == thread => Received::Reactor(reactor),
+            Whereabouts::Over(exit) => {
+                place.reactor = Whereabouts::Over(exit);
+                Received::Over(exit)
+            }
+            other => {
+                place.reactor = other;
+                Received::Nothing
+            }
+        }
+    }
+
+    /// What other threads have brought back since the last call.
+    #[inline]
+    pub(crate) fn take_done(&self) -> Vec<Done> {
+        if self.has_done.load(Ordering::Relaxed) && self.has_done.swap(false, Ordering::AcqRel) {
+            std::mem::take(&mut self.place().done)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// How many threads do.
+    pub(crate) fn idle(&self) -> usize {
+        self.place().idle.len()
+    }
+
+    /// Gives the reactor to an idle thread, if there is one.
+    pub(crate) fn offer(&self, reactor: Box<Reactor>) -> Option<Box<Reactor>> {
+        let mut place = self.place();
+        let Some(thread) = place.idle.pop() else { return Some(reactor) };
+        place.reactor = Whereabouts::Offered(reactor, thread);
+        drop(place);
+        self.wake(thread);
+        None
+    }
+
+    /// Waits, in the monitor, until the reactor has been parked for more than a moment, and takes it.
+    pub(crate) fn take_late(&self) -> io::Result<Box<Reactor>> {
+        loop {
+            match self.timer.wait() {
+                Ok(()) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let mut place = self.place();
+            place.watched = false;
+            match std::mem::replace(&mut place.reactor, Whereabouts::Held) {
+                Whereabouts::Parked(reactor, since) => {
+                    if crate::clock::monotonic() > since + MOMENT {
+                        return Ok(reactor);
+                    }
+                    place.reactor = Whereabouts::Parked(reactor, since);
+                    place.watched = self.set_timer();
+                }
+                other => place.reactor = other,
+            }
+        }
+    }
+
+    /// The worker ends: whoever waits for the reactor does not any more.
+    pub(crate) fn end(&self, exit: ExitCode) {
+        self.place().reactor = Whereabouts::Over(exit);
+        (0..self.wakes.len()).for_each(|thread| self.wake(thread));
+    }
+
+    fn set_timer(&self) -> bool {
+        let moment = TimeSpec::from_duration(Duration::from_millis(MOMENT));
+        self.timer.set(Expiration::OneShot(moment), TimerSetTimeFlags::empty()).is_ok()
+    }
+
+    /// Wakes a thread that waits for the reactor.
+    pub(crate) fn wake(&self, thread: usize) {
+        // It fails only where the counter is full, and then the thread is awake.
+        let _ = self.wakes[thread].write(1);
+    }
+}

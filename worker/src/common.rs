@@ -1,0 +1,58 @@
+//! What all threads of a worker share and none of them changes.
+//!
+//! Made once, by `crew`.
+
+use std::sync::Arc;
+
+use tapster_config::Settings;
+use tapster_ipc::Slot;
+use tapster_python::{ErrorStream, LoadError, Multi, Python, Server};
+
+use crate::clock::Times;
+use crate::life::{failed, log_file};
+use crate::listeners::Address;
+use crate::proxies::Proxies;
+use crate::temporary::Storage;
+use crate::witness::{Mark, Witness};
+
+/// A worker's unchanging part.
+pub(crate) struct Common {
+    /// By the listener's number.
+    pub(crate) servers: Vec<Server>,
+    pub(crate) proxies: Proxies,
+    pub(crate) storage: Storage,
+    pub(crate) times: Times,
+    pub(crate) board: Slot,
+    /// By the application thread's number.
+    pub(crate) marks: Arc<[Mark]>,
+    pub(crate) witness: Witness,
+}
+
+impl Common {
+    /// For a worker with these settings and this place on the scoreboard, whose listeners have these addresses. `mount_point`
+    /// is the environment's `SCRIPT_NAME`.
+    pub(crate) fn new(
+        py: Python<'_>,
+        settings: &Settings,
+        board: Slot,
+        addresses: Vec<Address>,
+        mount_point: &str,
+    ) -> Result<Self, LoadError> {
+        let python = |error| failed("can't set up the interpreter for requests", &error);
+        let multi = Multi { multithread: settings.threads > 1, multiprocess: settings.workers > 1 };
+        let errors = ErrorStream::new(py, log_file(settings)).map_err(python)?;
+        let proxies = Proxies::new(settings, mount_point);
+        let server = |address| Server::new(py, address, multi, &errors, &proxies.mount_point);
+        let servers = addresses.into_iter().map(server).collect::<Result<_, _>>().map_err(python)?;
+        let marks: Arc<[Mark]> = (0..settings.threads).map(|_| Mark::default()).collect();
+        Ok(Self {
+            servers,
+            proxies,
+            storage: Storage::new(settings.tmp_upload_dir.clone(), settings.tmp_upload_limit),
+            times: Times::new(settings),
+            board,
+            witness: Witness::new(Arc::clone(&marks)),
+            marks,
+        })
+    }
+}

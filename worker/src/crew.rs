@@ -1,0 +1,279 @@
+//! The application threads: the main thread, and as many more as `threads` says.
+//!
+//! Whoever has the reactor polls and, when a request is complete, leaves the reactor in `baton` and takes the request into the
+//! application. Nothing here knows connections. Made and run by `worker`.
+
+use std::io::ErrorKind;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use mio::{Poll, Waker};
+use tapster_config::Settings;
+use tapster_ipc::ExitCode;
+use tapster_python::{
+    Application, Caller, HopByHop, LoadError, Python, run_exit_functions, run_worker_exit, start_thread,
+};
+
+use crate::baton::{Baton, Received};
+use crate::common::Common;
+use crate::job::Job;
+use crate::life::{Context, failed};
+use crate::listeners::Listeners;
+use crate::monitor;
+use crate::reactor::{MAIN, Next, Reactor, WAKER, siblings};
+
+/// How long threads that have been told to end may take, when the worker ends.
+const LAST_STEPS: Duration = Duration::from_millis(500);
+/// How long the threads may take to start.
+const FIRST_STEPS: Duration = Duration::from_secs(10);
+
+/// The threads of a worker, and what they have in common.
+pub(crate) struct Crew {
+    shared: Arc<Shared>,
+    threads: usize,
+}
+
+struct Shared {
+    common: Arc<Common>,
+    baton: Arc<Baton>,
+    application: Arc<Application>,
+    hop_by_hop: HopByHop,
+    /// Threads beside the main one that have not ended.
+    alive: Mutex<usize>,
+    ended: Condvar,
+}
+
+/// One application thread.
+pub(crate) struct Player {
+    number: usize,
+    common: Arc<Common>,
+    pub(crate) caller: Caller,
+}
+
+impl Player {
+    fn new(py: Python<'_>, number: usize, shared: &Shared) -> Result<Self, LoadError> {
+        let common = Arc::clone(&shared.common);
+        common.marks[number].introduce();
+        let caller = Caller::new(py, Arc::clone(&shared.application), shared.hop_by_hop)
+            .map_err(|error| failed("can't set up the interpreter for requests", &error))?;
+        Ok(Self { number, common, caller })
+    }
+
+    /// It takes up the request of that ticket.
+    #[inline]
+    pub(crate) fn begin(&self, py: Python<'_>, ticket: u64) {
+        self.common.marks[self.number].begin(py, ticket);
+    }
+
+    /// It has done with it.
+    #[inline]
+    pub(crate) fn end(&self, py: Python<'_>) {
+        self.common.marks[self.number].end(py);
+    }
+}
+
+impl Crew {
+    /// The crew of a worker that sits at `slot`, with its threads started, and the reactor that it is to serve.
+    pub(crate) fn assemble(
+        py: Python<'_>,
+        context: Context,
+        slot: u32,
+        application: Application,
+    ) -> Result<(Self, Box<Reactor>), LoadError> {
+        let Context { settings, scoreboard, listeners, mount_point, .. } = context;
+        let system = |error| failed("can't set up the worker", &error);
+        let threads = settings.threads as usize;
+        let board = scoreboard.slot(slot).ok_or_else(|| failed("no such slot on the scoreboard", &slot))?;
+        let listeners = Listeners::new(listeners, siblings(&scoreboard, slot, settings.workers)).map_err(system)?;
+        let common = Arc::new(Common::new(py, &settings, board, listeners.addresses(), &mount_point)?);
+        let poll = Poll::new().map_err(system)?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(system)?;
+        let baton = Arc::new(Baton::new(threads, waker).map_err(system)?);
+        let reactor =
+            Reactor::new(&settings, poll, listeners, Arc::clone(&common), Arc::clone(&baton)).map_err(system)?;
+        let shared = Arc::new(Shared {
+            common,
+            baton,
+            application: Arc::new(application),
+            hop_by_hop: hop_by_hop(&settings),
+            alive: Mutex::new(0),
+            ended: Condvar::new(),
+        });
+        let crew = Self { shared, threads };
+        crew.start(py)?;
+        Ok((crew, Box::new(reactor)))
+    }
+
+    fn start(&self, py: Python<'_>) -> Result<(), LoadError> {
+        let shared = &self.shared;
+        monitor::start(Arc::clone(&shared.baton)).map_err(|error| failed("can't start a thread", &error))?;
+        for number in 1..self.threads {
+            let shared = Arc::clone(shared);
+            *shared.alive() += 1;
+            start_thread(py, &format!("tapster-{number}"), move |py| live(py, number, &shared)).map_err(|error| {
+                failed(&format!("can't start thread {number} of threads = {}", self.threads), &error)
+            })?;
+        }
+        let until = tapster_sys::stamp::monotonic() + FIRST_STEPS;
+        // Without them nobody could take the reactor from the first call.
+        while shared.baton.idle() + 1 < self.threads {
+            if tapster_sys::stamp::monotonic() > until || *shared.alive() + 1 < self.threads {
+                return Err(failed("the application's threads did not start", &format!("threads = {}", self.threads)));
+            }
+            py.detach(|| std::thread::sleep(Duration::from_micros(200)));
+        }
+        Ok(())
+    }
+
+    /// Serves, with this thread as the main one, until told to stop.
+    pub(crate) fn serve(self, py: Python<'_>, reactor: Box<Reactor>) -> ExitCode {
+        let shared = &self.shared;
+        let exit = match Player::new(py, MAIN, shared) {
+            Ok(player) => shared.play(py, player, Some(reactor)),
+            Err(failure) => {
+                log::error!("{failure}");
+                shared.baton.end(ExitCode::Failed);
+                ExitCode::Failed
+            }
+        };
+        let stuck = py.detach(|| shared.await_ends());
+        run_worker_exit(py);
+        if stuck > 0 {
+            // The interpreter can't be finalised under a thread that may come back to it.
+            run_exit_functions(py);
+            tapster_sys::fork::exit_now(exit.status().into());
+        }
+        py.detach(|| shared.common.witness.dismiss());
+        exit
+    }
+}
+
+fn hop_by_hop(settings: &Settings) -> HopByHop {
+    match settings.hop_by_hop_headers {
+        tapster_config::HopByHop::Refuse => HopByHop::Refuse,
+        tapster_config::HopByHop::Drop => HopByHop::Drop,
+    }
+}
+
+/// The life of a thread beside the main one.
+fn live(py: Python<'_>, number: usize, shared: &Shared) {
+    let _ending = Ending(shared);
+    match Player::new(py, number, shared) {
+        Ok(player) => {
+            shared.baton.arrive(number);
+            shared.play(py, player, None);
+        }
+        Err(failure) => log::error!("{failure}"),
+    }
+}
+
+/// Tells the main thread of a thread's end, however it ends.
+struct Ending<'a>(&'a Shared);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Its request, and maybe the reactor, are lost with it; another worker will do better.
+            log::error!("an application thread of this worker panicked, which is a defect of Tapster; the worker ends");
+            tapster_sys::fork::exit_now(ExitCode::Failed.status().into());
+        }
+        *self.0.alive() -= 1;
+        self.0.ended.notify_all();
+    }
+}
+
+impl Shared {
+    fn alive(&self) -> std::sync::MutexGuard<'_, usize> {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the threads beside the main one to end. Answers how many have not.
+    fn await_ends(&self) -> usize {
+        let waited = self.ended.wait_timeout_while(self.alive(), LAST_STEPS, |alive| *alive > 0);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Polls and runs requests until the worker ends. `reactor` is the thread's, if any; else it waits for its turn.
+    fn play(&self, py: Python<'_>, mut player: Player, mut reactor: Option<Box<Reactor>>) -> ExitCode {
+        let player = &mut player;
+        py.detach(|| {
+            loop {
+                let Some(mut held) = reactor.take() else {
+                    match self.baton.wait(player.number) {
+                        Received::Reactor(received) => reactor = Some(received),
+                        Received::Nothing => player.hear_signals(),
+                        Received::Over(exit) => return exit,
+                    }
+                    continue;
+                };
+                let over = match held.next(Some(player.number)) {
+                    Next::Run(job) => {
+                        reactor = self.run(player, held, job);
+                        continue;
+                    }
+                    Next::Over(exit) => Some(exit),
+                    Next::Wait => match held.wait() {
+                        Ok(()) => None,
+                        Err(error) if error.kind() == ErrorKind::Interrupted => {
+                            self.hear_signals(player);
+                            None
+                        }
+                        Err(error) => {
+                            log::error!("the worker can't go on: {error}");
+                            Some(ExitCode::Failed)
+                        }
+                    },
+                };
+                if let Some(exit) = over {
+                    held.end(exit);
+                    return exit;
+                }
+                reactor = Some(held);
+            }
+        })
+    }
+
+    /// Runs a request, and those that follow while the reactor has more at once. `None` where another thread has the reactor now.
+    fn run(&self, player: &mut Player, reactor: Box<Reactor>, mut job: Job) -> Option<Box<Reactor>> {
+        // First of all, since the interpreter's lock may be long in coming.
+        self.leave(reactor);
+        Python::attach(|py| {
+            loop {
+                let done = job.run(py, player, &self.common);
+                let mut held = self.baton.come_back(player.number, done)?;
+                // While others run too, they want the lock more than this thread wants to save a change of it.
+                if !held.is_alone() {
+                    return Some(held);
+                }
+                match held.next(Some(player.number)) {
+                    Next::Run(next) => {
+                        self.leave(held);
+                        job = next;
+                    }
+                    Next::Wait | Next::Over(_) => return Some(held),
+                }
+            }
+        })
+    }
+
+    #[inline]
+    fn leave(&self, reactor: Box<Reactor>) {
+        let (now, offered) = (reactor.now(), reactor.calls_tend_to_wait());
+        self.baton.leave(reactor, now, offered);
+    }
+
+    /// A signal has interrupted this thread: the application's own handlers run, in the main thread as Python has it.
+    fn hear_signals(&self, player: &Player) {
+        if player.number == MAIN { player.hear_signals() } else { self.baton.wake(MAIN) }
+    }
+}
+
+impl Player {
+    fn hear_signals(&self) {
+        if self.number == MAIN
+            && let Err(error) = Python::attach(|py| py.check_signals())
+        {
+            log::error!("a signal handler of the application raised: {error}");
+        }
+    }
+}

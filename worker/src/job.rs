@@ -1,0 +1,141 @@
+//! A complete request on its way through the application, in one thread from the call to `close()`.
+//!
+//! It owns its connection meanwhile, so the reactor may be in another thread's hands, and it needs nothing of the reactor's.
+//! Made by the reactor, run by the threads of `crew`, and brought back to the reactor as [`Done`].
+
+use std::io;
+use std::time::Duration;
+
+use tapster_python::{Ending, Python, Request, RequestBody, Wire};
+use tapster_wire::http1::reply::ServerFields;
+use tapster_wire::{Head, Reason, Reject};
+
+use crate::body::Store;
+use crate::common::Common;
+use crate::connection::Connection;
+use crate::crew::Player;
+use crate::outgoing::ReplySink;
+
+/// A request's body, wherever it is.
+#[derive(Debug)]
+pub(crate) enum Complete {
+    NoBody,
+    /// So many bytes behind the head, in the connection's buffer.
+    InPlace(usize),
+    Stored(Store),
+}
+
+/// A request that a thread is to take into the application.
+pub(crate) struct Job {
+    pub(crate) key: usize,
+    /// Tells it from all others of the worker.
+    pub(crate) ticket: u64,
+    pub(crate) connection: Box<Connection>,
+    pub(crate) head: Box<Head>,
+    pub(crate) complete: Complete,
+    /// What its reply says of the server.
+    pub(crate) server: ServerFields,
+    /// The connection may bring another request.
+    pub(crate) stays: bool,
+    /// Whether the time that it spends waiting is to be measured.
+    pub(crate) measured: bool,
+}
+
+/// A request that has been answered.
+pub(crate) struct Done {
+    pub(crate) key: usize,
+    pub(crate) ticket: u64,
+    pub(crate) connection: Box<Connection>,
+    /// For its memory.
+    pub(crate) head: Box<Head>,
+    pub(crate) outcome: Outcome,
+    /// How long the application waited for other things than the CPU, where that was measured.
+    pub(crate) waited: Option<Duration>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The application has answered.
+    Replied(Ending),
+    /// It was not called.
+    Refused(Reject),
+    /// The client went away.
+    Gone,
+}
+
+impl Job {
+    /// Carries it to its end.
+    pub(crate) fn run(mut self, py: Python<'_>, player: &mut Player, common: &Common) -> Done {
+        let begun = self.measured.then(Stopwatch::start);
+        player.begin(py, self.ticket);
+        let outcome = self.call(py, player, common).unwrap_or_else(Outcome::Refused);
+        player.end(py);
+        let Self { key, ticket, connection, head, .. } = self;
+        Done { key, ticket, connection, head, outcome, waited: begun.map(Stopwatch::waited) }
+    }
+
+    fn call(&mut self, py: Python<'_>, player: &mut Player, common: &Common) -> Result<Outcome, Reject> {
+        let (head, connection) = (&*self.head, &mut *self.connection);
+        let size = head.size;
+        let origin = common.proxies.origin(connection.standing, head, connection.input.bytes())?;
+        let mut used = size;
+        let body = match &mut self.complete {
+            Complete::NoBody => RequestBody::Empty,
+            Complete::InPlace(length) => {
+                used += *length;
+                RequestBody::Memory(&connection.input.bytes()[size..used])
+            }
+            Complete::Stored(store) => store.as_request_body().map_err(|error| unreadable(&error, common))?,
+        };
+        let request = Request {
+            head,
+            buffer: connection.input.bytes(),
+            server: &common.servers[connection.listener],
+            peer: &mut connection.peer,
+            origin,
+            body,
+        };
+        let mut sink = ReplySink::new(
+            &connection.line,
+            &mut connection.fragile,
+            &mut connection.out.disk,
+            &mut connection.out.file,
+            common,
+        );
+        let mut wire = Wire { out: &mut connection.out.memory, sink: &mut sink };
+        let ending = player.caller.call(py, request, self.stays, self.server, &mut wire);
+        connection.input.used(used);
+        // What is left of it leaves before anything else is done, whoever has the reactor.
+        let sent = connection.line.take().and_then(|()| connection.out.flush_bytes(&connection.line.socket));
+        Ok(if sent.is_ok() { Outcome::Replied(ending) } else { Outcome::Gone })
+    }
+}
+
+#[cold]
+fn unreadable(error: &io::Error, common: &Common) -> Reject {
+    common.storage.complain("a request's body", error);
+    Reason::Storage.into()
+}
+
+/// Measures how long this thread is not on a CPU.
+struct Stopwatch {
+    wall: Duration,
+    cpu: Duration,
+}
+
+impl Stopwatch {
+    fn start() -> Self {
+        Self { wall: tapster_sys::stamp::monotonic(), cpu: thread_cpu() }
+    }
+
+    fn waited(self) -> Duration {
+        let wall = tapster_sys::stamp::monotonic().saturating_sub(self.wall);
+        wall.saturating_sub(thread_cpu().saturating_sub(self.cpu))
+    }
+}
+
+/// The CPU time that this thread has used.
+fn thread_cpu() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+}

@@ -1,0 +1,178 @@
+//! A request's way out of the reactor and back, and what is done when it does not come back in time.
+//!
+//! `timeout` is a request's: its client is answered, Python's stacks are logged and its thread is asked to stop, by an exception.
+//! Where that does not come back within `timeout_grace` either (stuck in C code), the arbiter is told, and replaces the worker.
+
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use tapster_ipc::Report;
+use tapster_wire::Reason;
+use tapster_wire::http1::reply::{self, ErrorPage};
+
+use super::Reactor;
+use crate::deadlines::Millis;
+use crate::job::{Done, Job, Outcome};
+use crate::seat::{Away, Lateness, Seat};
+use crate::state::Verdict;
+use crate::witness::Overdue;
+
+impl Reactor {
+    /// The connection's request goes into the application, in the thread that has the reactor now.
+    #[inline]
+    pub(super) fn send_away(&mut self, key: usize) {
+        let Some(seat) = self.seats.get_mut(key) else { return };
+        let Seat::Here(connection) = &*seat else { return };
+        let now = self.tools.clock.now;
+        let tools = &mut self.tools;
+        tools.common.board.busy(Duration::from_millis(now));
+        self.tickets += 1;
+        let line = Arc::clone(&connection.line);
+        line.begin(now);
+        let mut deadline = connection.deadline;
+        deadline.at = now.saturating_add(tools.times.timeout);
+        let away = Away {
+            line,
+            deadline,
+            lateness: Lateness::InTime,
+            since: now,
+            thread: self.thread,
+            ticket: self.tickets,
+            wanted: tools.wanted(connection),
+            readable: false,
+            hung_up: false,
+        };
+        if let Seat::Here(connection) = std::mem::replace(seat, Seat::Away(away)) {
+            self.job = Some(tools.job(key, self.tickets, connection));
+        }
+        self.deadlines.watch(key, seat.deadline_mut());
+    }
+
+    /// A request has come back from the application.
+    #[inline]
+    pub(crate) fn complete(&mut self, done: Done) {
+        let Done { key, ticket, mut connection, head, outcome, waited } = done;
+        let tools = &mut self.tools;
+        tools.turns.leave(waited);
+        tools.heads.push(head);
+        // However long it took: deadlines count from now.
+        tools.clock.glance();
+        let Some(seat) = self.seats.get_mut(key) else { return };
+        let Seat::Away(away) = &mut *seat else { return };
+        if away.ticket != ticket {
+            return;
+        }
+        connection.deadline = away.deadline;
+        if away.readable {
+            connection.note_readable(away.hung_up);
+        }
+        let (lateness, spent) = (away.lateness, tools.clock.now - away.since);
+        let wanted = std::mem::take(&mut away.wanted);
+        if lateness != Lateness::InTime {
+            log::warn!("{wanted} has come back from the application after {}", words(spent));
+            connection.forget_client();
+        }
+        tools.wanted.push(wanted);
+        let verdict = match lateness {
+            Lateness::InTime => connection.complete(outcome, tools),
+            Lateness::TimedOut | Lateness::Stuck => Verdict::Close,
+        };
+        *seat = Seat::Here(connection);
+        self.follow(key, false, verdict);
+    }
+
+    /// Gives a request up that nobody can run.
+    pub(crate) fn turn_away(&mut self, job: Job) {
+        let Job { key, ticket, connection, head, .. } = job;
+        let outcome = Outcome::Refused(Reason::Busy.into());
+        self.complete(Done { key, ticket, connection, head, outcome, waited: None });
+    }
+
+    /// A request's deadline has passed, while it is in the application.
+    #[cold]
+    pub(super) fn mind_late_request(&mut self, key: usize) {
+        let Some(Seat::Away(away)) = self.seats.get_mut(key) else { return };
+        let (now, times) = (self.tools.clock.now, &self.tools.times);
+        match away.lateness {
+            Lateness::InTime => {
+                let due = away.line.heard().saturating_add(times.timeout);
+                if due > now {
+                    // It has given a block of its reply since.
+                    away.deadline.at = due;
+                    return;
+                }
+                away.lateness = Lateness::TimedOut;
+                away.deadline.at = now.saturating_add(times.grace);
+                self.time_out(key);
+            }
+            Lateness::TimedOut => {
+                away.lateness = Lateness::Stuck;
+                self.report_stuck(key);
+            }
+            Lateness::Stuck => {}
+        }
+    }
+
+    /// Answers in the application's place, and asks that to stop.
+    fn time_out(&mut self, key: usize) {
+        let Some(Seat::Away(away)) = self.seats.get(key) else { return };
+        let unanswered = away.line.close();
+        let (now, limit) = (self.tools.clock.now, words(self.tools.times.timeout));
+        let (spent, what) = match now - away.since {
+            spent if unanswered => (spent, "its client gets a 504"),
+            spent => (spent, "its client, which has a part of the reply, is cut off"),
+        };
+        let wanted = &away.wanted;
+        log::error!("{wanted} has been in the application for {}, longer than timeout = {limit}: {what}", words(spent));
+        // The poll has nothing more to tell of it; whatever the client sends is no request any more.
+        let _ = self.poll.registry().deregister(&mut SourceFd(&away.line.socket.as_fd().as_raw_fd()));
+        if unanswered {
+            self.answer_late(away)
+        } else {
+            away.line.socket.cut()
+        }
+        let overdue = Overdue { thread: away.thread, ticket: away.ticket, request: wanted.to_string() };
+        if let Err(error) = self.tools.common.witness.call(overdue) {
+            log::error!("can't start the thread that logs Python's stacks: {error}");
+        }
+        self.tools.refusals.note(&Reason::Timeout.into(), now);
+    }
+
+    fn answer_late(&self, away: &Away) {
+        let page = ErrorPage {
+            status: Reason::Timeout.status(),
+            explain: Reason::Timeout.explain(),
+            head_only: away.wanted.head_only,
+            json: away.wanted.json,
+        };
+        let mut bytes = Vec::new();
+        reply::error_page(&page, &self.tools.clock.server, &mut bytes);
+        // It is the first that is sent of this reply, so the socket has room for it, or the client is not reading.
+        let _ = (&mut &away.line.socket).write(&bytes);
+        let _ = away.line.socket.finish();
+    }
+
+    /// The thread has not come back. Only the arbiter can help: by another worker.
+    fn report_stuck(&self, key: usize) {
+        let Some(Seat::Away(away)) = self.seats.get(key) else { return };
+        let spent = self.tools.clock.now - away.since;
+        let running =
+            self.seats.iter().filter(|(_, seat)| matches!(seat, Seat::Away(away) if away.lateness != Lateness::Stuck));
+        let report = Report::Stuck {
+            request: away.wanted.to_string(),
+            spent_ms: spent,
+            running: u32::try_from(running.count()).unwrap_or(u32::MAX),
+        };
+        if let Some(Err(error)) = self.channel.as_ref().map(|channel| channel.send(&report)) {
+            log::error!("can't tell the arbiter that {} is stuck: {error}", away.wanted);
+        }
+    }
+}
+
+/// A time as log lines tell it.
+fn words(time: Millis) -> String {
+    format!("{:?}", Duration::from_millis(time))
+}
