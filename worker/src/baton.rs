@@ -22,8 +22,10 @@ use crate::deadlines::Millis;
 use crate::job::Done;
 use crate::reactor::Reactor;
 
-/// How long a reactor stays parked before another thread takes it, in milliseconds.
+/// A reactor that has been parked for longer than this is taken by another thread, in milliseconds.
 const MOMENT: Millis = 1;
+/// How often the monitor looks while calls follow one another.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Where the reactor is left, and those who wait for it.
 pub(crate) struct Baton {
@@ -117,7 +119,7 @@ impl Baton {
         }
         place.done.push(done);
         place.idle.push(thread);
-        self.has_done.store(true, Ordering::Release);
+        self.has_done.store(true, Ordering::Relaxed);
         drop(place);
         // Where waking fails the kernel is out of memory; the next event brings it to light.
         let _ = self.waker.wake();
@@ -156,17 +158,20 @@ impl Baton {
         }
     }
 
-    /// What other threads have brought back since the last call.
+    /// Whether other threads have brought requests back.
     #[inline]
-    pub(crate) fn take_done(&self) -> Vec<Done> {
-        if self.has_done.load(Ordering::Relaxed) && self.has_done.swap(false, Ordering::AcqRel) {
-            std::mem::take(&mut self.place().done)
-        } else {
-            Vec::new()
-        }
+    pub(crate) fn has_done(&self) -> bool {
+        self.has_done.load(Ordering::Relaxed)
     }
 
-    /// How many threads do.
+    /// What other threads have brought back since the last call.
+    pub(crate) fn take_done(&self) -> Vec<Done> {
+        let mut place = self.place();
+        self.has_done.store(false, Ordering::Relaxed);
+        std::mem::take(&mut place.done)
+    }
+
+    /// How many threads wait for the reactor.
     pub(crate) fn idle(&self) -> usize {
         self.place().idle.len()
     }
@@ -210,8 +215,8 @@ impl Baton {
     }
 
     fn set_timer(&self) -> bool {
-        let moment = TimeSpec::from_duration(Duration::from_millis(MOMENT));
-        self.timer.set(Expiration::OneShot(moment), TimerSetTimeFlags::empty()).is_ok()
+        let next = Expiration::OneShot(TimeSpec::from_duration(LOOK_EVERY));
+        self.timer.set(next, TimerSetTimeFlags::empty()).is_ok()
     }
 
     /// Wakes a thread that waits for the reactor.

@@ -270,10 +270,12 @@ impl Shared {
 
 impl Player {
     fn hear_signals(&self) {
-        if self.number == MAIN
-            && let Err(error) = Python::attach(|py| py.check_signals())
-        {
-            log::error!("a signal handler of the application raised: {error}");
+        if self.number == MAIN {
+            Python::attach(|py| {
+                if let Err(error) = py.check_signals() {
+                    log::error!("a signal handler of the application raised: {error}");
+                }
+            });
         }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) struct Done {
 }
 
 /// What became of a request.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Outcome {
     /// The application has answered.
     Replied(Ending),

@@ -202,9 +202,13 @@ impl Reactor {
     pub(crate) fn next(&mut self, thread: Option<usize>) -> Next {
         self.tools.turns.open = thread.is_some();
         self.thread = thread.unwrap_or_default();
-        self.returned.extend(self.baton.take_done());
+        if self.baton.has_done() {
+            self.returned.extend(self.baton.take_done());
+        }
         loop {
-            if let Some(job) = self.job.take() {
+            if self.job.is_some()
+                && let Some(job) = self.job.take()
+            {
                 return Next::Run(job);
             }
             if let Some(done) = self.returned.pop_front() {
@@ -291,7 +295,9 @@ impl Reactor {
             log::warn!("requests that were cut off by the worker's end: {cut_off}");
         }
         if main_is_stuck {
-            log::warn!("the worker's main thread is stuck in the application, so nothing of that runs at the worker's end");
+            log::warn!(
+                "the worker's main thread is stuck in the application, so nothing of that runs at the worker's end"
+            );
             tapster_sys::fork::exit_now(exit.status().into());
         }
         self.baton.end(exit);
@@ -300,7 +306,9 @@ impl Reactor {
     fn is_over(&self) -> bool {
         match self.life {
             Life::Serving => false,
-            Life::Retiring { until } => self.tools.clock.now >= until || self.seats.iter().all(|(_, seat)| seat.is_stuck()),
+            Life::Retiring { until } => {
+                self.tools.clock.now >= until || self.seats.iter().all(|(_, seat)| seat.is_stuck())
+            }
             Life::Over => true,
         }
     }

@@ -27,6 +27,7 @@ pub(crate) struct Tools {
     pub(crate) spare: Buffer,
     pub(crate) spare_out: Outbox,
     /// Heads that have been used, for their memory.
+    #[expect(clippy::vec_box, reason = "what goes from hand to hand is the box")]
     pub(crate) heads: Vec<Box<Head>>,
     /// The same of these.
     pub(crate) wanted: Vec<Wanted>,

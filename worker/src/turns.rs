@@ -76,7 +76,7 @@ impl Turns {
         self.running += 1;
         self.calls = self.calls.wrapping_add(1);
         // With one thread nothing would follow from it.
-        self.threads > 1 && (self.calls % SAMPLE == 0 || self.waits > LONG / 2.0)
+        self.threads > 1 && (self.calls.is_multiple_of(SAMPLE) || self.waits > LONG / 2.0)
     }
 
     /// A request has come out of the application.

@@ -130,9 +130,9 @@ impl Reactor {
         // The poll has nothing more to tell of it; whatever the client sends is no request any more.
         let _ = self.poll.registry().deregister(&mut SourceFd(&away.line.socket.as_fd().as_raw_fd()));
         if unanswered {
-            self.answer_late(away)
+            self.answer_late(away);
         } else {
-            away.line.socket.cut()
+            away.line.socket.cut();
         }
         let overdue = Overdue { thread: away.thread, ticket: away.ticket, request: wanted.to_string() };
         if let Err(error) = self.tools.common.witness.call(overdue) {
