@@ -45,6 +45,8 @@ pub(crate) struct Connection {
     pub(crate) deadline: Deadline,
     /// Whether it stands in the reactor's list of connections to go on with.
     pub(crate) listed: bool,
+    /// Whether the poll tells of it.
+    pub(crate) polled: bool,
     state: State,
     /// Bytes may be waiting in the socket.
     readable: bool,
@@ -83,6 +85,7 @@ impl Connection {
             out: Outgoing::new(&tools.common.storage),
             deadline,
             listed: false,
+            polled: false,
             state: if tools.common.proxies.preface.is_some() { State::Preface } else { State::Idle },
             readable: false,
             hung_up: false,
@@ -218,7 +221,8 @@ impl Connection {
 
     /// The last thing that is done with it.
     pub(crate) fn say_goodbye(&self) {
-        if self.farewell == Farewell::Due {
+        // Without a copy of the socket in another process, closing it says as much.
+        if self.farewell == Farewell::Due && tapster_sys::fork::has_forked() {
             // It fails where the client is gone already.
             let _ = self.line.socket.finish();
         }

@@ -399,7 +399,7 @@ impl Reactor {
                     self.advance(key);
                 }
             }
-            token => self.accept(token - LISTENERS, self.listeners.accepts_at_once()),
+            token => self.accept_some(token - LISTENERS),
         }
     }
 
@@ -428,7 +428,7 @@ impl Reactor {
         let Some(Seat::Here(connection)) = self.seats.get_mut(key) else { return };
         self.spare = self.spare + usize::from(connection.spare_since().is_some()) - usize::from(was_spare);
         match verdict {
-            Verdict::Wait => self.deadlines.watch(key, &mut connection.deadline),
+            Verdict::Wait => self.await_events(key),
             Verdict::Again | Verdict::AwaitTurn => {
                 self.deadlines.watch(key, &mut connection.deadline);
                 if !connection.listed {

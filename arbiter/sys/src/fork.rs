@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -91,6 +92,31 @@ fn await_adoption(between: Pid, adopter: i32) {
         // The arbiter died first. Nobody would supervise this process, so it never starts.
         exit_now(0);
     }
+}
+
+/// Whether this process has forked since [`watch`].
+static HAS_FORKED: AtomicBool = AtomicBool::new(false);
+
+/// Begins to note whether this process forks, by whatever code (pthread_atfork(3)); programs that are started by vfork(2) or
+/// posix_spawn(3) do not count, since they keep no descriptors.
+///
+/// # Errors
+/// The errno of pthread_atfork(3).
+pub fn watch() -> io::Result<()> {
+    extern "C" fn note() {
+        HAS_FORKED.store(true, Relaxed);
+    }
+    // SAFETY: the handler is a plain function of this library, which is never unloaded, and stores one atomic word.
+    match unsafe { libc::pthread_atfork(None, Some(note), None) } {
+        0 => Ok(()),
+        code => Err(errno(code)),
+    }
+}
+
+/// Whether another process may have copies of this one's descriptors.
+#[must_use]
+pub fn has_forked() -> bool {
+    HAS_FORKED.load(Relaxed)
 }
 
 /// Ends this process at once, whatever its other threads are at: no destructors, no `atexit`, no flush of buffers that a

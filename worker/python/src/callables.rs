@@ -64,10 +64,15 @@ pub(crate) unsafe extern "C" fn write(capsule: *mut ffi::PyObject, data: *mut ff
             response.send_body(bytes);
             response.send_now(&[]);
             wait_for_room(py, shared);
-            (*shared.as_ptr()).response.progress();
-            if (*shared.as_ptr()).response.client_gone {
+            let response = &mut (*shared.as_ptr()).response;
+            response.progress();
+            if response.client_gone {
                 // An application that pushes for ever would not learn it otherwise.
                 return broken_pipe("write(): the client is gone").set(py);
+            }
+            if response.overrun {
+                // What fits has been sent (PEP 3333, "Handling the `Content-Length` Header").
+                return assertion("write() was given more body than the Content-Length that was declared").set(py);
             }
         }
         none()
@@ -242,7 +247,11 @@ unsafe fn declare(shared: NonNull<Shared>, arguments: &Arguments<'_>) -> Result<
     // SAFETY: as above; it is never written to.
     let hop_by_hop = unsafe { (*shared.as_ptr()).hop_by_hop };
     // This may run Python code, and so come back here.
-    declaration.read(status, headers, hop_by_hop)?;
+    if let Err(error) = declaration.read(status, headers, hop_by_hop) {
+        // SAFETY: as above; the borrow ends at once.
+        unsafe { (*shared.as_ptr()).response.misdeclared = true };
+        return Err(error);
+    }
     // SAFETY: the caller's promise; no Python code runs until it ends.
     let response = unsafe { &mut (*shared.as_ptr()).response };
     admit(response, "start_response()")?;
@@ -268,6 +277,8 @@ fn begin<'a, 'py>(response: &mut Response, exc_info: Option<&'a Bound<'py, PyAny
     admit(response, "start_response()")?;
     match (response.phase, exc_info) {
         (Phase::Declared | Phase::Sent, None) => Err(assertion(SECOND_TIME)),
+        // "This includes the case where the first call to start_response raised an error."
+        (Phase::Expected, None) if response.misdeclared => Err(assertion(SECOND_TIME)),
         (Phase::Sent, Some(exc_info)) => Ok(Begun::TooLate(exc_info)),
         (Phase::Expected | Phase::Declared | Phase::Over, _) => {
             response.phase = Phase::Expected;

@@ -1,112 +1,16 @@
 //! `environ` (PEP 3333, "environ Variables"): what is the same for all requests is copied, the rest set on the copy.
 
-use std::net::IpAddr;
-use std::path::Path;
-
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyDict};
+use pyo3::types::PyDict;
 use tapster_wire::{Body, Head, Span, Version, decode_path};
 
 use crate::exchange::Request;
-use crate::file_wrapper;
 use crate::input::Inputs;
 use crate::names::{Names, Seen, is_framing, key_of};
 use crate::origin::{lay_over, server_name_and_port};
 use crate::start_response::{Over, StartResponse};
 use crate::text::{interned, latin1};
-
-/// The server's side of the connections of one listener, and the `environ` they all start from.
-#[derive(Debug)]
-pub struct Server {
-    base: Py<PyDict>,
-    /// `SERVER_NAME` and `SERVER_PORT` come from each request's `Host`: a Unix socket has neither.
-    named_by_host: bool,
-    /// Where the application is mounted, unless a request says otherwise.
-    script_name: String,
-}
-
-impl Server {
-    /// For a listener at this address and port, or for a Unix socket. Siblings share `errors`, which is `wsgi.errors`, and
-    /// `script_name`, where the application is mounted unless a request says otherwise.
-    ///
-    /// # Errors
-    /// Where Python's standard library is not what it should be.
-    pub fn new(
-        py: Python<'_>,
-        address: Option<(IpAddr, u16)>,
-        multi: Multi,
-        errors: &ErrorStream,
-        script_name: &str,
-    ) -> PyResult<Self> {
-        let base = PyDict::new(py);
-        base.set_item("wsgi.version", (1, 0))?;
-        base.set_item("wsgi.url_scheme", "http")?;
-        base.set_item("wsgi.errors", &errors.0)?;
-        base.set_item("wsgi.multithread", multi.multithread)?;
-        base.set_item("wsgi.multiprocess", multi.multiprocess)?;
-        base.set_item("wsgi.run_once", false)?;
-        base.set_item("wsgi.input_terminated", true)?;
-        base.set_item("wsgi.file_wrapper", file_wrapper::class(py)?)?;
-        base.set_item("SERVER_SOFTWARE", concat!("tapster/", env!("CARGO_PKG_VERSION")))?;
-        let (name, port) = address.map_or_else(Default::default, |(ip, port)| (ip.to_string(), port.to_string()));
-        base.set_item("SERVER_NAME", name)?;
-        base.set_item("SERVER_PORT", port)?;
-        base.set_item("SCRIPT_NAME", script_name)?;
-        // Set anew for each request. Standing here they make the dict large enough that setting them, and a browser's
-        // headers after them, never resizes the copy.
-        for key in REQUEST_KEYS {
-            base.set_item(key, "")?;
-        }
-        Ok(Self { base: base.unbind(), named_by_host: address.is_none(), script_name: script_name.to_owned() })
-    }
-}
-
-/// Whether the application may be running more than once at the same time, as `environ` tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Multi {
-    /// In other threads of its process.
-    pub multithread: bool,
-    /// In other processes.
-    pub multiprocess: bool,
-}
-
-/// `wsgi.errors`: where the application's own complaints go.
-#[derive(Debug)]
-pub struct ErrorStream(Py<PyAny>);
-
-impl ErrorStream {
-    /// Python's standard error stream, or the server's log file.
-    ///
-    /// # Errors
-    /// Where the file can't be opened for appending.
-    pub fn new(py: Python<'_>, file: Option<&Path>) -> PyResult<Self> {
-        let stderr = py.import("sys")?.getattr("stderr")?;
-        let path = match file {
-            None if !stderr.is_none() => return Ok(Self(stderr.unbind())),
-            // Python has no such stream where descriptor 2 is closed, but an application may still write.
-            None => Path::new("/dev/null"),
-            Some(path) => path,
-        };
-        let options = [("encoding", "utf-8"), ("errors", "backslashreplace")].into_py_dict(py)?;
-        options.set_item("buffering", 1)?;
-        let stream = py.import("io")?.getattr("open")?.call((path, "a"), Some(&options))?;
-        Ok(Self(stream.unbind()))
-    }
-}
-
-const REQUEST_KEYS: [&str; 10] = [
-    "REQUEST_METHOD",
-    "PATH_INFO",
-    "QUERY_STRING",
-    "RAW_URI",
-    "REQUEST_URI",
-    "SERVER_PROTOCOL",
-    "REMOTE_ADDR",
-    "wsgi.input",
-    "wsgi.early_hints",
-    "tapster.client_disconnected",
-];
 
 /// Makes each request's `environ`.
 pub(crate) struct Environs {
@@ -139,10 +43,8 @@ pub(crate) struct Keys {
     client_disconnected: Py<PyAny>,
     pub(crate) empty: Py<PyAny>,
     slash: Py<PyAny>,
-    get: Py<PyAny>,
     post: Py<PyAny>,
     http10: Py<PyAny>,
-    http11: Py<PyAny>,
 }
 
 impl Environs {
@@ -169,10 +71,8 @@ impl Environs {
             client_disconnected: key(c"tapster.client_disconnected"),
             empty: key(c""),
             slash: key(c"/"),
-            get: key(c"GET"),
             post: key(c"POST"),
             http10: key(c"HTTP/1.0"),
-            http11: key(c"HTTP/1.1"),
         };
         Ok(Self { keys, names: Names::new(py), inputs: Inputs::new(py)?, decoded: Vec::new() })
     }
@@ -230,15 +130,14 @@ impl Environs {
     fn request_line(&mut self, dict: &Dict<'_, '_>, head: &Head, buffer: &[u8]) -> PyResult<()> {
         let (py, keys) = (dict.py, &self.keys);
         match head.method.of(buffer) {
-            b"GET" => dict.set(&keys.request_method, keys.get.bind(py))?,
+            // It stands there already, as does all that is passed over below.
+            b"GET" => {}
             b"POST" => dict.set(&keys.request_method, keys.post.bind(py))?,
             method => dict.set_latin1(&keys.request_method, method)?,
         }
-        let version = match head.version {
-            Version::Http10 => &keys.http10,
-            Version::Http11 => &keys.http11,
-        };
-        dict.set(&keys.server_protocol, version.bind(py))?;
+        if head.version != Version::Http11 {
+            dict.set(&keys.server_protocol, keys.http10.bind(py))?;
+        }
         let target = self.target(py, head.target, buffer)?;
         dict.set(&self.keys.raw_uri, &target)?;
         dict.set(&self.keys.request_uri, &target)?;
@@ -251,7 +150,7 @@ impl Environs {
             dict.set_latin1(&self.keys.path_info, &self.decoded)?;
         }
         match head.query.of(buffer) {
-            b"" => dict.set(&self.keys.query_string, self.keys.empty.bind(py)),
+            b"" => Ok(()),
             query => dict.set_latin1(&self.keys.query_string, query),
         }
     }
@@ -273,7 +172,10 @@ impl Environs {
                 continue;
             }
             match self.names.find(dict.py, name) {
-                Some(known) if !seen.mark(known.number) && !unnumbered => dict.set_latin1(&known.key, value)?,
+                Some(known) if !seen.mark(known.number) && !unnumbered => {
+                    let value = known.value(dict.py, value).ok_or_else(|| PyErr::fetch(dict.py))?;
+                    dict.set(&known.key, &value)?;
+                }
                 Some(known) => dict.join(known.key.bind(dict.py), value)?,
                 None => {
                     unnumbered = true;

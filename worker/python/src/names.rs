@@ -9,12 +9,18 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use pyo3::prelude::*;
 
-use crate::text;
+use crate::text::{encode_latin1, interned, latin1};
 
 /// How many spellings are kept.
 const MOST_NAMES: usize = 512;
 /// The longest name worth keeping, in bytes.
 const LONGEST: usize = 64;
+
+/// The longest value worth keeping, in bytes.
+const LONGEST_VALUE: usize = 256;
+
+/// Keys whose values are not kept beyond their requests.
+const SECRET: [&str; 3] = ["HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_PROXY_AUTHORIZATION"];
 
 /// Names that are kept from the start, in this spelling and in lower case, so that no stranger's can take their place.
 const COMMON: [&str; 52] = [
@@ -88,6 +94,37 @@ pub(crate) struct Known {
     pub(crate) key: Py<PyAny>,
     /// Its place in a [`Seen`].
     pub(crate) number: usize,
+    value: LastValue,
+}
+
+/// The value that a name had last. Most names come with the same one again and again: those that a proxy sends, and those
+/// that a client repeats on its connection.
+enum LastValue {
+    /// None has come that is worth keeping.
+    None,
+    /// All ASCII, and no longer than [`LONGEST_VALUE`].
+    Kept(Py<PyAny>),
+    /// It is not to outlive its request.
+    Secret,
+}
+
+impl Known {
+    /// A value of this name as a string; `None` where memory ran out.
+    #[inline]
+    pub(crate) fn value<'py>(&mut self, py: Python<'py>, bytes: &[u8]) -> Option<Bound<'py, PyAny>> {
+        if let LastValue::Kept(last) = &self.value {
+            // SAFETY: attached by `py`, and kept by this value while it is compared.
+            let same = unsafe { encode_latin1(last.as_ptr()) }.is_ok_and(|last| last.bytes() == bytes);
+            if same {
+                return Some(last.bind(py).clone());
+            }
+        }
+        let value = latin1(py, bytes)?;
+        if !matches!(self.value, LastValue::Secret) && bytes.len() <= LONGEST_VALUE && bytes.is_ascii() {
+            self.value = LastValue::Kept(value.clone().unbind());
+        }
+        Some(value)
+    }
 }
 
 /// Which kept keys a request has had already.
@@ -117,12 +154,12 @@ impl Names {
 
     /// The kept key for `name`, kept from now on if there is room; `None` where the caller must make one by [`key_of`].
     #[inline]
-    pub(crate) fn find(&mut self, py: Python<'_>, name: &[u8]) -> Option<&Known> {
+    pub(crate) fn find(&mut self, py: Python<'_>, name: &[u8]) -> Option<&mut Known> {
         let place = match self.places.get(name) {
             Some(&place) => place,
             None => self.keep(py, name)?,
         };
-        self.kept.get(place)
+        self.kept.get_mut(place)
     }
 
     #[cold]
@@ -135,9 +172,10 @@ impl Names {
             self.numbers.push(key.clone());
             self.numbers.len() - 1
         });
-        let key = text::interned(py, &std::ffi::CString::new(key).ok()?);
+        let value = if SECRET.contains(&key.as_str()) { LastValue::Secret } else { LastValue::None };
+        let key = interned(py, &std::ffi::CString::new(key).ok()?);
         let place = self.kept.len();
-        self.kept.push(Known { key, number });
+        self.kept.push(Known { key, number, value });
         self.places.insert(name.into(), place);
         Some(place)
     }

@@ -118,6 +118,8 @@ const UNCOPIED: usize = 16 * 1024;
 pub(crate) struct Response {
     pub(crate) phase: Phase,
     pub(crate) declared: Declaration,
+    /// A call of `start_response` has raised because of what it was given.
+    pub(crate) misdeclared: bool,
     request: RequestFacts,
     server: ServerFields,
     framing: Framing,
@@ -138,6 +140,7 @@ impl Response {
         Self {
             phase: Phase::Over,
             declared: Declaration::default(),
+            misdeclared: false,
             request: RequestFacts { version: Version::Http11, is_head: false, keep_alive: false, prefers_json: false },
             server: ServerFields { named: false, date: [b' '; 29] },
             framing: Framing::NoBody,
@@ -156,7 +159,7 @@ impl Response {
         self.phase = Phase::Expected;
         (self.request, self.server) = (request, server);
         (self.framing, self.body_sent) = (Framing::NoBody, 0);
-        (self.overrun, self.client_gone, self.has_file) = (false, false, false);
+        (self.misdeclared, self.overrun, self.client_gone, self.has_file) = (false, false, false, false);
     }
 
     /// Why no function of the application's may come to this now, as the end of a sentence about it.

@@ -2,8 +2,10 @@
 //!
 //! When the gate is open is `listeners`' matter, with the reactor's `wait`.
 
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
+use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use tapster_ipc::{Scoreboard, Slot};
 use tapster_python::Peer;
@@ -16,32 +18,49 @@ use crate::seat::Seat;
 use crate::socket::Socket;
 
 impl Reactor {
-    pub(super) fn accept(&mut self, listener: usize, most: usize) {
-        let now = self.tools.clock.now;
+    /// Takes what is waiting at that listener, so far as nobody else would serve it sooner.
+    pub(super) fn accept_some(&mut self, listener: usize) {
+        // One that brings its request is served before the next is taken, while all that it needs is still in the CPU's caches.
+        let most = if self.tools.habit.is_to_stay() { self.listeners.accepts_at_once() } else { 1 };
         for _ in 0..most {
-            // A worker that retires takes what nobody else would, however many that are.
-            if self.life == Life::Serving && !self.has_room() {
+            if !self.accept(listener) {
                 return;
-            }
-            let Some((socket, address)) = self.listeners.accept(listener, now) else {
-                if self.listeners.is_starved(now) && self.make_room() {
-                    self.listeners.try_again();
-                    continue;
-                }
-                return;
-            };
-            if self.life == Life::Serving && self.seats.len() >= self.most_connections {
-                self.make_room();
-            }
-            self.add_connection(socket, listener, address);
-            let count = self.seats.len();
-            self.tools.common.board.set_connections(count);
-            // Where connections come and go with each request, their numbers say nothing.
-            let share = if self.tools.habit.is_to_stay() { count } else { 0 };
-            if let Err(error) = self.listeners.yield_to_siblings(&self.poll, share, now) {
-                log::error!("can't stop listening for a moment: {error}");
             }
         }
+    }
+
+    /// Takes a connection of that listener, and if it may have brought its request, that; tells whether there was one.
+    pub(super) fn accept(&mut self, listener: usize) -> bool {
+        let now = self.tools.clock.now;
+        let is_serving = self.life == Life::Serving;
+        // A worker that retires takes what nobody else would, however many that are.
+        if is_serving && !self.has_room() {
+            return false;
+        }
+        let mut accepted = self.listeners.accept(listener, now);
+        while accepted.is_none() && self.listeners.is_starved(now) && self.make_room() {
+            self.listeners.try_again();
+            accepted = self.listeners.accept(listener, now);
+        }
+        let Some((socket, address)) = accepted else { return false };
+        if is_serving && self.seats.len() >= self.most_connections {
+            self.make_room();
+        }
+        let key = self.add_connection(socket, listener, address);
+        let count = self.seats.len();
+        self.tools.common.board.set_connections(count);
+        // Where connections come and go with each request, their numbers say nothing.
+        let is_to_stay = self.tools.habit.is_to_stay();
+        if let Err(error) = self.listeners.yield_to_siblings(&self.poll, if is_to_stay { count } else { 0 }, now) {
+            log::error!("can't stop listening for a moment: {error}");
+        }
+        if is_to_stay || !is_serving {
+            self.await_events(key);
+        } else {
+            // Most likely it has brought its only request already: then the poll need not know of it at all.
+            self.look_at(key);
+        }
+        true
     }
 
     /// Whether one connection more can be held, be it in the place of one that is spare.
@@ -68,20 +87,35 @@ impl Reactor {
         }
     }
 
-    fn add_connection(&mut self, mut socket: Socket, listener: usize, address: Address) {
-        let entry = self.seats.vacant_entry();
-        let key = entry.key();
-        let interests = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().register(&mut socket, Token(key + CONNECTIONS), interests) {
-            log::error!("can't poll a connection: {error}");
-            return;
-        }
+    fn add_connection(&mut self, socket: Socket, listener: usize, address: Address) -> usize {
         let standing = self.tools.common.proxies.standing(address.map(|(ip, _)| ip));
-        let line = Arc::new(Line::new(socket));
-        let connection =
-            Connection::new(line, listener, Peer::new(address), standing, self.deadlines.issue(), &self.tools);
-        let seat = entry.insert(Seat::Here(Box::new(connection)));
-        self.deadlines.watch(key, seat.deadline_mut());
+        let (line, deadline) = (Arc::new(Line::new(socket)), self.deadlines.issue());
+        let connection = Connection::new(line, listener, Peer::new(address), standing, deadline, &self.tools);
+        self.seats.insert(Seat::Here(Box::new(connection)))
+    }
+
+    /// Goes on with a connection as if something had come.
+    fn look_at(&mut self, key: usize) {
+        if let Some(Seat::Here(connection)) = self.seats.get_mut(key) {
+            connection.note_readable(false);
+            self.advance(key);
+        }
+    }
+
+    /// The connection waits: for its socket, of which the poll tells from now on, or for its deadline.
+    #[inline]
+    pub(super) fn await_events(&mut self, key: usize) {
+        let Some(Seat::Here(connection)) = self.seats.get_mut(key) else { return };
+        self.deadlines.watch(key, &mut connection.deadline);
+        if !connection.polled {
+            connection.polled = true;
+            let (descriptor, token) = (connection.line.socket.as_fd().as_raw_fd(), Token(key + CONNECTIONS));
+            let interests = Interest::READABLE | Interest::WRITABLE;
+            if let Err(error) = self.poll.registry().register(&mut SourceFd(&descriptor), token, interests) {
+                log::error!("can't poll a connection: {error}");
+                self.drop_connection(key);
+            }
+        }
     }
 }
 

@@ -58,7 +58,7 @@ impl Reactor {
         self.tools.retiring = true;
         if drain {
             for listener in 0..self.listeners.count() {
-                self.accept(listener, usize::MAX);
+                while self.accept(listener) {}
             }
             if let Some(Err(error)) = self.channel.as_ref().map(|channel| channel.send(&Report::Drained)) {
                 log::debug!("the arbiter is not there to hear that no connection waits: {error}");
