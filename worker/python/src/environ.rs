@@ -6,7 +6,7 @@ use pyo3::types::PyDict;
 use tapster_wire::{Body, Head, Span, Version, decode_path};
 
 use crate::exchange::Request;
-use crate::input::Inputs;
+use crate::input::{Inputs, RequestBody};
 use crate::names::{Names, Seen, is_framing, key_of};
 use crate::origin::{lay_over, server_name_and_port};
 use crate::start_response::{Over, StartResponse};
@@ -19,6 +19,8 @@ pub(crate) struct Environs {
     inputs: Inputs,
     /// Where a path is decoded, kept for its memory.
     decoded: Vec<u8>,
+    /// The `wsgi.input` that was made last, where that is a file.
+    upload: Option<Py<PyAny>>,
 }
 
 /// Interned keys and the commonest values.
@@ -74,7 +76,7 @@ impl Environs {
             post: key(c"POST"),
             http10: key(c"HTTP/1.0"),
         };
-        Ok(Self { keys, names: Names::new(py), inputs: Inputs::new(py)?, decoded: Vec::new() })
+        Ok(Self { keys, names: Names::new(py), inputs: Inputs::new(py)?, decoded: Vec::new(), upload: None })
     }
 
     /// The request's `environ`, with the functions that `start` has for it.
@@ -107,7 +109,11 @@ impl Environs {
             // The whole body is here, so its length is known, and no application has to read to an end it can't see.
             Body::Chunked => dict.set_number(&keys.content_length, body.length())?,
         }
+        let is_file = matches!(body, RequestBody::File { .. });
         let input = self.inputs.make(py, body)?;
+        if is_file {
+            self.upload = Some(input.clone().unbind());
+        }
         dict.set(&self.keys.input, &input)?;
         dict.set(&self.keys.early_hints, start.early_hints().bind(py))?;
         dict.set(&self.keys.client_disconnected, start.client_disconnected().bind(py))?;
@@ -115,6 +121,12 @@ impl Environs {
         let mount_point = if head.script_name.is_some() { "" } else { &server.script_name };
         lay_over(&dict, &self.keys, &origin, host, mount_point)?;
         Ok(environ)
+    }
+
+    /// The `wsgi.input` of the request that `make` was called for, where it is a file: to be closed with the request, and not
+    /// when a garbage collector finds it, because it takes room on the disk.
+    pub(crate) fn take_upload(&mut self) -> Option<Py<PyAny>> {
+        self.upload.take()
     }
 
     /// Takes the functions of a request that is over out of an `environ` that the application keeps, so that they can be used

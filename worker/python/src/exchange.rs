@@ -130,6 +130,7 @@ impl Caller {
             Ok(environ) => environ,
             Err(error) => return self.end(py, start, None, Err(Failure::Raised(error))),
         };
+        let upload = self.environs.take_upload();
         // SAFETY: attached by `py`; all are live objects, and null ends the arguments.
         let returned = unsafe {
             let (app, start) = (self.application.object(py).as_ptr(), start.function().as_ptr());
@@ -138,7 +139,7 @@ impl Caller {
         };
         let returned = returned.ok_or_else(|| traceback::take(py));
         leave_if_forked(py, returned.as_ref().err());
-        // What only the server still holds goes now, with the request's body in it, however long the reply takes.
+        // What only the server still holds goes now, with a body in memory, however long the reply takes.
         // SAFETY: a live object; reading its reference count has no effect.
         let kept = unsafe { ffi::Py_REFCNT(environ.as_ptr()) > 1 }.then_some(environ);
         let ending = match returned {
@@ -147,6 +148,10 @@ impl Caller {
         };
         if let Some(environ) = kept {
             self.environs.retire(&environ, start, self.starts.over());
+        }
+        if let Some(upload) = upload {
+            // It fails where the application has taken it apart.
+            let _ = upload.call_method0(py, &self.close);
         }
         ending
     }

@@ -7,8 +7,8 @@ use tapster_wire::Reason;
 use tapster_wire::Version::{self, Http10, Http11};
 use tapster_wire::http1::reply::{
     CHUNK_END, CONTINUE, ErrorPage, FieldError, FieldKind, Framing, ReplyFacts, ReplyHead, RequestFacts, ServerFields,
-    StatusError, append_field, check_status, chunk, chunk_size, early_hints, error_page, framing, last_chunk, reason_phrase,
-    write_head,
+    StatusError, append_field, check_status, chunk, chunk_size, early_hints, error_page, framing, last_chunk,
+    reason_phrase, write_head,
 };
 use tapster_wire::http1::{Chunked, Event};
 
