@@ -2,8 +2,12 @@
 //!
 //! Made once, by `crew`.
 
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
 use tapster_config::Settings;
 use tapster_ipc::Slot;
 use tapster_python::{ErrorStream, LoadError, Multi, Python, Server};
@@ -12,6 +16,7 @@ use crate::clock::Times;
 use crate::life::{failed, log_file};
 use crate::listeners::Address;
 use crate::proxies::Proxies;
+use crate::socket::Socket;
 use crate::temporary::Storage;
 use crate::witness::{Mark, Witness};
 
@@ -26,7 +31,12 @@ pub(crate) struct Common {
     /// By the application thread's number.
     pub(crate) marks: Arc<[Mark]>,
     pub(crate) witness: Witness,
+    /// The reactor's poll.
+    registry: Registry,
 }
+
+/// Connections' tokens are their keys plus this.
+pub(crate) const CONNECTIONS: usize = 1 << 16;
 
 impl Common {
     /// For a worker with these settings and this place on the scoreboard, whose listeners have these addresses. `mount_point`
@@ -37,6 +47,7 @@ impl Common {
         board: Slot,
         addresses: Vec<Address>,
         mount_point: &str,
+        registry: Registry,
     ) -> Result<Self, LoadError> {
         let python = |error| failed("can't set up the interpreter for requests", &error);
         let multi = Multi { multithread: settings.threads > 1, multiprocess: settings.workers > 1 };
@@ -53,6 +64,16 @@ impl Common {
             board,
             witness: Witness::new(Arc::clone(&marks)),
             marks,
+            registry,
         })
+    }
+
+    /// Has the poll tell of a connection, whose key is `key`.
+    ///
+    /// # Errors
+    /// As epoll_ctl(2) has them.
+    pub(crate) fn poll_of(&self, socket: &Socket, key: usize) -> io::Result<()> {
+        let interests = Interest::READABLE | Interest::WRITABLE;
+        self.registry.register(&mut SourceFd(&socket.as_fd().as_raw_fd()), Token(key + CONNECTIONS), interests)
     }
 }

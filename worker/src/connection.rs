@@ -460,6 +460,7 @@ impl Connection {
             Outcome::Replied(ending) => ending,
             Outcome::Refused(reject) => return self.refuse(&reject, tools),
             Outcome::Gone => return Step::Close,
+            Outcome::GivenUp => return self.cut_off("it took nothing of its reply for send_timeout", tools),
         };
         tools.common.board.count_request();
         self.requests = self.requests.saturating_add(1);

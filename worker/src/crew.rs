@@ -85,8 +85,9 @@ impl Crew {
         let threads = settings.threads as usize;
         let board = scoreboard.slot(slot).ok_or_else(|| failed("no such slot on the scoreboard", &slot))?;
         let listeners = Listeners::new(listeners, siblings(&scoreboard, slot, settings.workers)).map_err(system)?;
-        let common = Arc::new(Common::new(py, &settings, board, listeners.addresses(), &mount_point)?);
         let poll = Poll::new().map_err(system)?;
+        let registry = poll.registry().try_clone().map_err(system)?;
+        let common = Arc::new(Common::new(py, &settings, board, listeners.addresses(), &mount_point, registry)?);
         let waker = Waker::new(poll.registry(), WAKER).map_err(system)?;
         let baton = Arc::new(Baton::new(threads, waker).map_err(system)?);
         let reactor =

@@ -14,7 +14,7 @@ use crate::body::Store;
 use crate::common::Common;
 use crate::connection::Connection;
 use crate::crew::Player;
-use crate::outgoing::ReplySink;
+use crate::reply::ReplySink;
 
 /// A request's body, wherever it is.
 #[derive(Debug)]
@@ -62,6 +62,8 @@ pub(crate) enum Outcome {
     Refused(Reject),
     /// The client went away.
     Gone,
+    /// It has taken nothing of its reply for too long.
+    GivenUp,
 }
 
 impl Job {
@@ -96,16 +98,25 @@ impl Job {
             origin,
             body,
         };
-        let mut sink = ReplySink::new(
-            &connection.line,
-            &mut connection.fragile,
-            &mut connection.out.disk,
-            &mut connection.out.file,
+        let mut sink = ReplySink {
+            line: &connection.line,
+            fragile: &mut connection.fragile,
+            file: &mut connection.out.file,
+            polled: &mut connection.polled,
+            key: self.key,
             common,
-        );
+            gave_up: false,
+        };
         let mut wire = Wire { out: &mut connection.out.memory, sink: &mut sink };
         let ending = player.caller.call(py, request, self.stays, self.server, &mut wire);
+        let gave_up = sink.gave_up;
         connection.input.used(used);
+        if gave_up {
+            return Ok(Outcome::GivenUp);
+        }
+        if let Some(unsent) = connection.line.backlog.take() {
+            connection.out.follow(*unsent);
+        }
         // What is left of it leaves before anything else is done, whoever has the reactor.
         let sent = connection.line.take().and_then(|()| connection.out.flush_bytes(&connection.line.socket));
         Ok(if sent.is_ok() { Outcome::Replied(ending) } else { Outcome::Gone })

@@ -8,6 +8,7 @@ mod life;
 mod template;
 mod worker;
 
+mod backlog;
 mod baton;
 mod common;
 mod crew;
@@ -32,6 +33,7 @@ mod outgoing;
 mod pace;
 mod proxies;
 mod refusals;
+mod reply;
 mod socket;
 mod state;
 mod temporary;

@@ -7,6 +7,7 @@
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
+use crate::backlog::Backlog;
 use crate::deadlines::Millis;
 use crate::socket::Socket;
 
@@ -17,6 +18,7 @@ pub(crate) struct Line {
     reply: AtomicU8,
     /// When the application last showed that it is alive, in milliseconds on the deadlines' clock.
     heard: AtomicU64,
+    pub(crate) backlog: Backlog,
 }
 
 /// Nothing has been sent.
@@ -28,7 +30,7 @@ const CLOSED: u8 = 2;
 
 impl Line {
     pub(crate) fn new(socket: Socket) -> Self {
-        Self { socket, reply: AtomicU8::new(OPEN), heard: AtomicU64::new(0) }
+        Self { socket, reply: AtomicU8::new(OPEN), heard: AtomicU64::new(0), backlog: Backlog::default() }
     }
 
     /// Another request goes to the application at `now`.

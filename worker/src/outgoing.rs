@@ -3,20 +3,16 @@
 //! A client that takes a large reply slowly would otherwise hold the application, which has more to give. So above a mark in
 //! memory the reply goes on in a temporary file that has no name, and the application with its next block.
 //!
-//! It never closes a connection: errors are its owner's. Used by `connection`, and by the application's reply through [`ReplySink`].
+//! It never closes a connection: errors are its owner's. Used by `connection`, and by `backlog` while the application is at work.
 
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use nix::sys::sendfile::sendfile64;
-use tapster_python::{HIGH_WATER, Sink};
+use tapster_python::HIGH_WATER;
 use tapster_wire::Outbox;
 
 use crate::budget::Share;
-use crate::common::Common;
-use crate::deadlines::Millis;
-use crate::line::Line;
 use crate::socket::Socket;
 use crate::temporary::{Storage, TemporaryFile};
 
@@ -27,7 +23,7 @@ const MOST_ON_DISK: u64 = 1024 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) memory: Outbox,
-    pub(crate) disk: Disk,
+    disk: Disk,
     /// The last part of the reply, where that is a file of the application's.
     pub(crate) file: Option<Box<FilePart>>,
     /// For what is in memory while nobody works on it.
@@ -57,7 +53,7 @@ const AT_ONCE: usize = 1 << 20;
 
 /// Whether a part of the reply is on disk.
 #[derive(Debug, Default)]
-pub(crate) enum Disk {
+enum Disk {
     /// None is.
     #[default]
     Unused,
@@ -69,7 +65,7 @@ pub(crate) enum Disk {
 
 /// Bytes in a file without a name.
 #[derive(Debug)]
-pub(crate) struct Spool {
+struct Spool {
     file: TemporaryFile,
     sent: u64,
     /// The disk has refused more.
@@ -80,6 +76,23 @@ impl Outgoing {
     /// Nothing.
     pub(crate) fn new(storage: &Storage) -> Self {
         Self { memory: Outbox::default(), disk: Disk::default(), file: None, share: storage.memory.share() }
+    }
+
+    /// Takes over what `out` holds, behind all else.
+    pub(crate) fn append(&mut self, out: &mut Outbox) {
+        if self.memory.is_empty() {
+            std::mem::swap(&mut self.memory, out);
+        } else {
+            self.memory.end().extend_from_slice(out.waiting());
+            out.clear();
+        }
+    }
+
+    /// Puts what an earlier part of the same reply has left before what is here.
+    pub(crate) fn follow(&mut self, mut earlier: Self) {
+        earlier.append(&mut self.memory);
+        earlier.file = self.file.take();
+        *self = earlier;
     }
 
     /// Sends what the socket takes.
@@ -163,6 +176,11 @@ impl Disk {
 }
 
 impl FilePart {
+    /// So many bytes from that place on.
+    pub(crate) fn new(file: OwnedFd, offset: u64, length: u64) -> Self {
+        Self { file, offset, left: length }
+    }
+
     /// Sends what the socket takes, or [`AT_ONCE`].
     fn send(&mut self, socket: &Socket) -> io::Result<Flow> {
         let mut room = AT_ONCE;
@@ -196,10 +214,6 @@ fn flush(memory: &mut Outbox, disk: &mut Disk, socket: &Socket) -> io::Result<()
         *disk = Disk::Unused;
     }
     socket.flush(memory)
-}
-
-fn make_room(memory: &mut Outbox, disk: &mut Disk, storage: &Storage) -> bool {
-    memory.waiting().len() <= HIGH_WATER || spool(memory, disk, storage)
 }
 
 #[cold]
@@ -248,79 +262,5 @@ impl Spool {
             }
         }
         Ok(true)
-    }
-}
-
-/// A connection as the application's reply sees it.
-pub(crate) struct ReplySink<'a> {
-    line: &'a Line,
-    fragile: &'a mut bool,
-    disk: &'a mut Disk,
-    file: &'a mut Option<Box<FilePart>>,
-    storage: &'a Storage,
-    patience: Millis,
-}
-
-impl<'a> ReplySink<'a> {
-    /// The connection's parts, which the application's reply has to itself while it runs. `fragile` becomes whether the socket
-    /// is set to reset the connection when it is closed.
-    pub(crate) fn new(
-        line: &'a Line,
-        fragile: &'a mut bool,
-        disk: &'a mut Disk,
-        file: &'a mut Option<Box<FilePart>>,
-        common: &'a Common,
-    ) -> Self {
-        Self { line, fragile, disk, file, storage: &common.storage, patience: common.times.push() }
-    }
-}
-
-impl Sink for ReplySink<'_> {
-    fn send(&mut self, out: &mut Outbox, more: &[u8]) -> io::Result<()> {
-        let mut rest = more;
-        self.line.take()?;
-        // Nothing overtakes what is on disk.
-        while self.disk.waiting() == 0 && !(out.is_empty() && rest.is_empty()) {
-            match (&mut &self.line.socket).write_vectored(&[IoSlice::new(out.waiting()), IoSlice::new(rest)]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    let from_out = count.min(out.waiting().len());
-                    out.took(from_out);
-                    rest = &rest[count - from_out..];
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        out.end().extend_from_slice(rest);
-        Ok(())
-    }
-
-    fn send_file(&mut self, file: OwnedFd, offset: u64, length: u64) {
-        *self.file = Some(Box::new(FilePart { file, offset, left: length }));
-    }
-
-    fn until_close(&mut self) {
-        self.line.socket.reset_on_close(true);
-        *self.fragile = true;
-    }
-
-    fn make_room(&mut self, out: &mut Outbox) -> io::Result<()> {
-        while !make_room(out, self.disk, self.storage) {
-            self.line.socket.wait_until_writable(Duration::from_millis(self.patience))?;
-            flush(out, self.disk, &self.line.socket)?;
-            // A slow client is not the application's fault.
-            self.line.note_progress();
-        }
-        Ok(())
-    }
-
-    fn progress(&mut self) {
-        self.line.note_progress();
-    }
-
-    fn is_disconnected(&self) -> bool {
-        !self.line.is_open()
     }
 }

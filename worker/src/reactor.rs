@@ -30,7 +30,7 @@ use tapster_sys::lifeline::Deadman;
 
 use crate::baton::Baton;
 use crate::clock::Seldom;
-use crate::common::Common;
+use crate::common::{CONNECTIONS, Common};
 use crate::deadlines::{Deadlines, Millis, NEVER};
 use crate::job::{Done, Job};
 use crate::listeners::Listeners;
@@ -44,8 +44,6 @@ const SIGNALS: usize = 1;
 /// The token of what wakes a poll.
 pub(crate) const WAKER: Token = Token(2);
 const LISTENERS: usize = 3;
-/// Connections' tokens are their keys plus this.
-const CONNECTIONS: usize = 1 << 16;
 /// The number of the main thread.
 pub(crate) const MAIN: usize = 0;
 const EVENTS_AT_ONCE: usize = 256;
@@ -394,9 +392,11 @@ impl Reactor {
                 if event.readable {
                     seat.note_readable(event.hung_up);
                 }
-                // One that is listed has its turn when the list comes to it.
-                if seat.here().is_some_and(|connection| !connection.listed) {
-                    self.advance(key);
+                match seat {
+                    // One that is listed has its turn when the list comes to it.
+                    Seat::Here(connection) if connection.listed => {}
+                    Seat::Here(_) => self.advance(key),
+                    Seat::Away(away) => away.line.backlog.go_on(&away.line.socket),
                 }
             }
             token => self.accept_some(token - LISTENERS),

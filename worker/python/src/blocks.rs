@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 use crate::failure::Failure;
-use crate::response::Phase;
+use crate::response::{HIGH_WATER, Phase};
 use crate::start_response::StartResponse;
 use crate::text::{bytes_of, type_name};
 
@@ -52,7 +52,7 @@ impl<'a, 'py> Blocks<'a, 'py> {
             let Some(block) = self.bytes(place) else { break };
             start.response().send_body(block);
             if place + 1 < self.count {
-                start.wait_for_room(self.object.py());
+                start.wait_for_room(self.object.py(), HIGH_WATER);
             }
         }
         Ok(())

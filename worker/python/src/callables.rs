@@ -63,7 +63,7 @@ pub(crate) unsafe extern "C" fn write(capsule: *mut ffi::PyObject, data: *mut ff
             response.send_head(None);
             response.send_body(bytes);
             response.send_now(&[]);
-            wait_for_room(py, shared);
+            wait_for_room(py, shared, 0);
             let response = &mut (*shared.as_ptr()).response;
             response.progress();
             if response.client_gone {
@@ -115,7 +115,7 @@ unsafe fn hint(py: Python<'_>, shared: NonNull<Shared>, headers: &Bound<'_, PyAn
         admit(response)?;
         if response.takes_hints() {
             response.send_hints(&hints.0);
-            wait_for_room(py, shared);
+            wait_for_room(py, shared, 0);
         }
         (*shared.as_ptr()).response.progress();
     }

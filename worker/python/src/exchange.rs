@@ -293,7 +293,7 @@ fn iterate(py: Python<'_>, start: &mut StartResponse, body: &Bound<'_, PyAny>) -
         response.send_head(None);
         response.send_body(bytes);
         response.send_now(&[]);
-        start.wait_for_room(py);
+        start.wait_for_room(py, 0);
         let response = start.response();
         response.progress();
         // Nothing of the rest would be sent: the client is gone, or has all it may have, or wanted the head only.
@@ -306,6 +306,10 @@ fn iterate(py: Python<'_>, start: &mut StartResponse, body: &Bound<'_, PyAny>) -
 /// The application has given all it has.
 fn complete(start: &mut StartResponse) -> Ending {
     let response = start.response();
+    if response.client_gone {
+        // An end to what was not all sent would make it look whole.
+        return response.broken();
+    }
     let finished = response.finish();
     let (overrun, client_gone, broken) = (response.overrun, response.client_gone, response.broken());
     if overrun {

@@ -33,8 +33,8 @@ pub trait Sink {
     /// process is killed in between.
     fn until_close(&mut self);
 
-    /// Makes room in `out`, or waits for it, so that an application may go on writing. Called without the interpreter's
-    /// lock.
+    /// Takes what `out` holds upon itself, so that it goes on leaving while the application makes the next block (PEP 3333,
+    /// "Buffering and Streaming"); waits where so much of it is left that there is no room. Called without the interpreter's lock.
     ///
     /// # Errors
     /// Where the client is gone or takes nothing for too long.
@@ -108,7 +108,7 @@ unsafe impl Send for Held {}
 const FROM_ANOTHER_THREAD: &str =
     "was called from another thread than the one that the server called the application in";
 
-/// Above this many bytes that a client has not taken, an application that pushes needs room made for it.
+/// So many bytes that a client has not taken may be kept in memory.
 pub const HIGH_WATER: usize = 1024 * 1024;
 
 /// A chunk of at least this many bytes is given to the socket from where the application has it.
@@ -306,12 +306,12 @@ impl Response {
         }
     }
 
-    /// Where so much waits for the client that the application has to: takes out what the wait needs, and refuses
-    /// everybody until [`Response::end_waiting`].
+    /// Where more than so many bytes are left: takes out what it needs to see to these, and refuses everybody until
+    /// [`Response::end_waiting`].
     #[inline]
-    pub(crate) fn begin_waiting(&mut self) -> Option<Held> {
+    pub(crate) fn begin_waiting(&mut self, more_than: usize) -> Option<Held> {
         match self.line {
-            Line::Up { sink, .. } if self.out.waiting().len() > HIGH_WATER && !self.client_gone => Some(Held {
+            Line::Up { sink, .. } if self.out.waiting().len() > more_than && !self.client_gone => Some(Held {
                 sink,
                 out: std::mem::take(&mut self.out),
                 line: std::mem::replace(&mut self.line, Line::Waiting),

@@ -220,9 +220,9 @@ impl StartResponse {
     }
 
     /// Waits where the client takes less than has been sent, with other Python threads running on.
-    pub(crate) fn wait_for_room(&mut self, py: Python<'_>) {
+    pub(crate) fn wait_for_room(&mut self, py: Python<'_>, more_than: usize) {
         // SAFETY: attached by the token; alive by the functions that this value holds, and borrowed by nobody, by `&mut`.
-        unsafe { wait_for_room(py, self.shared) };
+        unsafe { wait_for_room(py, self.shared, more_than) };
     }
 
     /// From here on the functions refuse everybody.
@@ -243,9 +243,9 @@ impl Drop for StartResponse {
 ///
 /// # Safety
 /// The shared state is alive until this returns, and nobody has a borrow of it.
-pub(crate) unsafe fn wait_for_room(py: Python<'_>, shared: NonNull<Shared>) {
+pub(crate) unsafe fn wait_for_room(py: Python<'_>, shared: NonNull<Shared>, more_than: usize) {
     // SAFETY: the caller's promise; the borrow ends at once.
-    let Some(mut held) = (unsafe { (*shared.as_ptr()).response.begin_waiting() }) else { return };
+    let Some(mut held) = (unsafe { (*shared.as_ptr()).response.begin_waiting(more_than) }) else { return };
     let (held, waited) = py.detach(move || {
         let waited = held.make_room();
         (held, waited)

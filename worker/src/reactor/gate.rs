@@ -2,15 +2,12 @@
 //!
 //! When the gate is open is `listeners`' matter, with the reactor's `wait`.
 
-use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
-use mio::unix::SourceFd;
-use mio::{Interest, Token};
 use tapster_ipc::{Scoreboard, Slot};
 use tapster_python::Peer;
 
-use super::{CONNECTIONS, Life, Listed, Reactor};
+use super::{Life, Listed, Reactor};
 use crate::connection::Connection;
 use crate::line::Line;
 use crate::listeners::Address;
@@ -109,9 +106,7 @@ impl Reactor {
         self.deadlines.watch(key, &mut connection.deadline);
         if !connection.polled {
             connection.polled = true;
-            let (descriptor, token) = (connection.line.socket.as_fd().as_raw_fd(), Token(key + CONNECTIONS));
-            let interests = Interest::READABLE | Interest::WRITABLE;
-            if let Err(error) = self.poll.registry().register(&mut SourceFd(&descriptor), token, interests) {
+            if let Err(error) = self.tools.common.poll_of(&connection.line.socket, key) {
                 log::error!("can't poll a connection: {error}");
                 self.drop_connection(key);
             }

@@ -1,0 +1,67 @@
+//! What a client has not taken of a reply while its application makes more of it.
+//!
+//! The thread that makes the reply leaves it here, and the reactor goes on sending it. Only what the socket does not take at
+//! once comes here; a reply without such bytes costs one look at a flag. Used through `line`, by `reply` and the reactor.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tapster_wire::Outbox;
+
+use crate::outgoing::Outgoing;
+use crate::socket::Socket;
+use crate::temporary::Storage;
+
+/// The unsent bytes of one reply.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    /// Whether there may be some. Written with the lock held.
+    is_used: AtomicBool,
+    unsent: Mutex<Option<Box<Outgoing>>>,
+}
+
+impl Backlog {
+    fn unsent(&self) -> MutexGuard<'_, Option<Box<Outgoing>>> {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anything is waiting, so that what comes later must not be sent directly.
+    #[inline]
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.is_used.load(Relaxed) && self.unsent().as_ref().is_some_and(|unsent| !unsent.is_empty())
+    }
+
+    /// Takes over what `out` holds, and sends what the socket takes. Answers how many bytes are left, and whether there is room
+    /// for more.
+    pub(crate) fn add(&self, out: &mut Outbox, socket: &Socket, storage: &Storage) -> io::Result<(u64, bool)> {
+        let mut place = self.unsent();
+        let unsent = place.get_or_insert_with(|| Box::new(Outgoing::new(storage)));
+        self.is_used.store(true, Relaxed);
+        unsent.append(out);
+        unsent.flush_bytes(socket)?;
+        let has_room = unsent.has_room(storage);
+        Ok((unsent.waiting(), has_room))
+    }
+
+    /// The socket may take more. What goes wrong the thread will see as well, with its next block.
+    #[inline]
+    pub(crate) fn go_on(&self, socket: &Socket) {
+        if self.is_used.load(Relaxed)
+            && let Some(unsent) = &mut *self.unsent()
+        {
+            let _ = unsent.flush_bytes(socket);
+        }
+    }
+
+    /// The reply is complete: what is left of it goes back to its connection.
+    #[inline]
+    pub(crate) fn take(&self) -> Option<Box<Outgoing>> {
+        if !self.is_used.load(Relaxed) {
+            return None;
+        }
+        let mut place = self.unsent();
+        self.is_used.store(false, Relaxed);
+        place.take()
+    }
+}
