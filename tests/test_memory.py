@@ -206,10 +206,10 @@ def no_folder(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of one MiB."""
+    """A disk of four MiB."""
     folder = tmp_path / "uploads"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tapster-test", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tapster-test", str(folder)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except OSError as error:
@@ -258,16 +258,16 @@ def test_a_body_that_the_disk_has_no_room_for_gets_507_and_a_line_in_the_log(ser
 
 def test_a_disk_that_has_room_again_takes_bodies_again(serve, small_disk):
     folder, _ = small_disk
-    (folder / "filling").write_bytes(b"x" * (MEGABYTE - 4096))
+    (folder / "filling").write_bytes(b"x" * (4 * MEGABYTE - 4096))
     server = serve(APP, "--tmp-upload-dir", folder)
-    body = b"x" * (900 * KILOBYTE)
+    body = b"x" * (3 * MEGABYTE)
     assert server.request("POST", "/input?digest", body).status == 507
     (folder / "filling").unlink()
     assert server.request("POST", "/input?digest", body).status == 200
     # One whose client has left frees its place.
     with server.wire() as wire:
         wire.send(f"{POST}Content-Length: {len(body)}\r\n\r\n").send(body[1:])
-        wait_until(lambda: shutil.disk_usage(folder).used > 800 * KILOBYTE, what="the body is on the disk")
+        wait_until(lambda: shutil.disk_usage(folder).used > 2 * MEGABYTE, what="the body is on the disk")
         assert server.request("POST", "/input?digest", body).status == 507
         wire.reset()
     wait_until(lambda: server.request("POST", "/input?digest", body).status == 200, what="the disk has room again")

@@ -3,21 +3,25 @@
 from collections.abc import Callable
 from statistics import median
 
+import wanted
 from crowded import CrowdRow, Pair
 from crowds import Contender, Crowd, Normal
 from measure import Sample
+from servers import TAPSTER
 from table import cell, failures, not_measured
+from wanted import Finding, Wanted, find
 
 _INTRODUCTION = """## A normal client beside a crowd
 
 One worker serves a crowd of clients that ask for little and stay long, and a normal client beside them (`wrk`). At one
-start of a server, that client is measured without and with them by turns (A B A B …), so that a machine's drift cancels;
-a ratio is the median of the pairs', with the lowest and the highest. Slow clients are played by `slowhttptest` at the
-lowest priority, never on the server's core; while a server is without them they are at a listener that nobody serves.
-*Player* is what `slowhttptest` used of a CPU in each half: on a machine of two CPUs that is taken from wrk, so where the
-two halves differ, requests/s and p99 compare the load as well as the server. *CPU* is the ratio of the server's CPU time
-per request, the crowd's included. *Held*: how many of the crowd are still connected at the end. *Each*: what one of the
-crowd costs the server's processes while nobody else is there, in memory (PSS, without the kernel's) and in CPU time.
+start of a server, that client is measured without and with them by turns (A B A B …), so that a machine's drift
+cancels; a ratio is the median of the pairs', with the lowest and the highest. Of peers there are fewer pairs. Slow
+clients are played by `slowhttptest` at the lowest priority, never on the server's core; while a server is without them
+they are at a listener that nobody serves. *Player* is what `slowhttptest` used of a CPU in each half: on a machine of
+two CPUs that is taken from wrk, so where the two halves differ, requests/s and p99 compare the load as well as the
+server. *CPU* is the ratio of the server's CPU time per request, the crowd's included. *Held*: how many of the crowd are
+still connected at the end. *Each*: what one of the crowd costs the server's processes while nobody else is there, in
+memory (PSS, without the kernel's) and in CPU time.
 """
 
 _SPEED = ("requests/s", "ratio", "p99, ms", "ratio", "CPU", "player")
@@ -29,11 +33,25 @@ def sections(results: dict[Crowd, dict[Contender, CrowdRow]]) -> list[str]:
     return [_INTRODUCTION, *(_section(crowd, rows) for crowd, rows in results.items())] if results else []
 
 
-def others(results: dict[Crowd, dict[Contender, CrowdRow]]) -> list[float]:
-    """What other programs used of the CPUs in each sample."""
-    rows = [row for rows in results.values() for row in rows.values()]
-    pairs = [pair for row in rows for pairs in row.pairs.values() for pair in pairs]
-    return [one.others for pair in pairs for one in (pair.without, pair.beside)]
+def findings(crowd: Crowd, rows: dict[Contender, CrowdRow]) -> list[Finding]:
+    """What came of the figures that are wanted of tapster's normal clients."""
+    ours = [row for contender, row in rows.items() if contender.server == TAPSTER]
+    return [_found(one, row, normal, crowd) for row in ours for one in crowd.wanted for normal in crowd.normal]
+
+
+def samples(rows: dict[Contender, CrowdRow]) -> list[Sample]:
+    """All of them, for what is said of the whole run."""
+    pairs = [pair for row in rows.values() for pairs in row.pairs.values() for pair in pairs]
+    return [one for pair in pairs for one in (pair.without, pair.beside)]
+
+
+def _found(one: Wanted, row: CrowdRow, normal: Normal, crowd: Crowd) -> Finding:
+    pairs = row.pairs.get(normal, [])
+    place = normal.title if len(crowd.normal) > 1 else ""
+    if isinstance(one.against, float):
+        # Of what a crowd costs there is one measurement, at the first pair.
+        return find(one, [row] if pairs else [], [], place)
+    return find(one, [pair.beside for pair in pairs], [pair.without for pair in pairs], place)
 
 
 def _section(crowd: Crowd, rows: dict[Contender, CrowdRow]) -> str:
@@ -46,7 +64,7 @@ def _section(crowd: Crowd, rows: dict[Contender, CrowdRow]) -> str:
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     lines += [_line(contender, normal, row) for contender, row in rows.items() for normal in crowd.normal]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *wanted.lines(findings(crowd, rows)), ""])
 
 
 def _line(contender: Contender, normal: Normal, row: CrowdRow) -> str:

@@ -8,11 +8,12 @@ import time
 from dataclasses import dataclass, field, replace
 
 from crowds import Contender, Crowd, Normal
+from load import NEW_CONNECTIONS
 from measure import Sample, Target, sample, warm_up
 from prepare import Prepared
 from probe import Connection
 from processes import ServerFailed, cpu_seconds, memory_kib, wait_until_quiet
-from servers import SERVERS, Server
+from servers import Server, named
 from sockets import established, wait_gone
 from trial import Row, Setup, Trial, place
 
@@ -43,7 +44,7 @@ class CrowdRow(Row):
 def rows(crowd: Crowd, wanted: list[Server], prepared: Prepared) -> dict[Contender, CrowdRow]:
     """A row for each contender that is wanted."""
     lacking = crowd.members.lacking() or ""
-    asked = {contender: _server(contender) for contender in crowd.contenders}
+    asked = {contender: named(contender.server) for contender in crowd.contenders}
     return {
         contender: CrowdRow(reason=lacking or prepared.lacking(server))
         for contender, server in asked.items()
@@ -57,19 +58,19 @@ def trial(crowd: Crowd, contender: Contender, row: CrowdRow, setup: Setup) -> Tr
     def measure(target: Target) -> None:
         for normal in crowd.normal:
             warm_up(normal.load, _as_seen_by(normal, target), setup.load_cpu)
-        for turn in range(setup.pairs * crowd.times):
+        for turn in range(crowd.pairs(contender, setup.pairs)):
             _pair(crowd, row, target, setup, is_first=turn == 0)
             wait_gone(target.port, _RECOVERY_DEADLINE_S)
             _wait_until_it_answers(target.port, crowd.path)
 
     where = place(
         crowd.app,
+        setup,
         threads=contender.threads or 1,
         keep_alive_s=crowd.keep_alive_s,
         worker_connections=crowd.worker_connections,
     )
-    server = _server(contender)
-    return Trial(f"{crowd.name}: {contender.name}", server, where, crowd.path, crowd.expect, row, measure)
+    return Trial(f"{crowd.name}: {contender.name}", named(contender.server), where, crowd.question, row, measure)
 
 
 def _pair(crowd: Crowd, row: CrowdRow, target: Target, setup: Setup, *, is_first: bool) -> None:
@@ -97,7 +98,7 @@ def _samples(crowd: Crowd, target: Target, setup: Setup, player: int | None) -> 
 
 def _as_seen_by(normal: Normal, target: Target) -> Target:
     """A client that asks for its connection to be closed must not count that as an error."""
-    return replace(target, keeps_alive=target.keeps_alive and "Connection: close" not in normal.load.wrk)
+    return replace(target, keeps_alive=target.keeps_alive and normal.load.wrk != NEW_CONNECTIONS)
 
 
 def _cpu_share(root: int) -> float:
@@ -116,7 +117,3 @@ def _wait_until_it_answers(port: int, path: str) -> None:
         except (OSError, ServerFailed) as error:
             if time.monotonic() > end:
                 raise ServerFailed(f"no answer {_RECOVERY_DEADLINE_S:.0f} s after the crowd had gone") from error
-
-
-def _server(contender: Contender) -> Server:
-    return next(server for server in SERVERS if server.name == contender.server)

@@ -3,35 +3,35 @@
 from dataclasses import dataclass, field
 
 from cases import Case
-from measure import Load, Sample, Target, sample, warm_up
+from measure import Sample, Target, sample, warm_up
 from prepare import Prepared
 from processes import ServerFailed
-from servers import FLOOR, Server
+from servers import Server
 from trial import Row, Setup, Trial, place
 
 
 @dataclass
 class PlainRow(Row):
-    #: By number of connections.
+    #: By number of connections, in the order of the rounds.
     samples: dict[int, list[Sample]] = field(default_factory=dict)
 
 
 def rows(case: Case, servers: list[Server], prepared: Prepared) -> dict[Server, PlainRow]:
     """A row for each server that the case is asked of."""
-    asked = [server for server in servers if server.name != FLOOR or case.floor]
-    return {server: PlainRow(reason=prepared.lacking(server)) for server in asked}
+    asked = [server for server in servers if not case.servers or server.name in case.servers]
+    return {server: PlainRow(reason=prepared.lacking(server, case.packages, case.transfers)) for server in asked}
 
 
 def trial(case: Case, server: Server, row: PlainRow, setup: Setup) -> Trial:
     """One start, measured at each number of connections."""
 
     def measure(target: Target) -> None:
-        warm_up(Load(min(case.connections), case.path, case.wrk), target, setup.load_cpu)
+        warm_up(case.load(min(case.connections)), target, setup.load_cpu)
         for connections in case.connections:
-            one = sample(Load(connections, case.path, case.wrk), target, setup.load_cpu, setup.seconds)
+            one = sample(case.load(connections), target, setup.load_cpu, setup.seconds)
             if one.requests == 0:
                 raise ServerFailed("answered no request under load")
             row.samples.setdefault(connections, []).append(one)
 
-    where = place(case.app, threads=case.threads)
-    return Trial(f"{case.name}: {server.name}", server, where, case.path, case.expect, row, measure)
+    where = place(case.app, setup, threads=case.threads)
+    return Trial(f"{case.name}: {server.name}", server, where, case.question, row, measure)

@@ -18,24 +18,35 @@ WAITS_S = 0.5
 
 
 @dataclass(frozen=True)
+class Question:
+    path: str
+    #: The body that must come back, so that a fast error is never taken for a fast server; or, of a large one, its length.
+    expect: bytes | int
+    #: Length of the body that is sent.
+    upload: int = 0
+    #: Whether the server is to close the connection after its answer.
+    close: bool = False
+
+
+@dataclass(frozen=True)
 class Manners:
     #: Does it answer a second request on the same connection?
     keeps_alive: bool
     #: Does it answer a second connection while the first, which has been answered, stays open?
     serves_beside_idle: bool
 
-    def notes(self) -> list[str]:
+    def notes(self, question: Question) -> list[str]:
         notes = []
-        if not self.keeps_alive:
+        if not self.keeps_alive and not question.close:
             notes.append("closes the connection after each answer")
         if not self.serves_beside_idle:
             notes.append("one connection at a time: the others wait until it closes")
         return notes
 
 
-def wait_until_up(server: subprocess.Popen, port: int) -> None:
+def wait_until_up(server: subprocess.Popen, port: int, deadline_s: float = BOOT_DEADLINE_S) -> None:
     """Returns when the port accepts; raises ServerFailed when the server exits first or the deadline passes."""
-    deadline = time.monotonic() + BOOT_DEADLINE_S
+    deadline = time.monotonic() + deadline_s
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise ServerFailed(f"exited with status {server.returncode} at its start")
@@ -44,24 +55,33 @@ def wait_until_up(server: subprocess.Popen, port: int) -> None:
             return
         except OSError:
             time.sleep(0.02)
-    raise ServerFailed(f"did not listen within {BOOT_DEADLINE_S:.0f} s")
+    raise ServerFailed(f"did not listen within {deadline_s:.0f} s")
 
 
-def manners(port: int, path: str, expect: bytes) -> Manners:
+def manners(port: int, question: Question) -> Manners:
     """Checks one answer and finds out how the server treats connections."""
     try:
         with Connection(port) as first:
-            body = first.ask(path)
-            if body != expect:
-                raise ServerFailed(f"answered {body[:40]!r} instead of {expect[:40]!r}")
-            keeps_alive = first.ask_again(path)
+            _check(first.ask(question.path, question.upload, close=question.close), question.expect)
+            if question.close:
+                first.wait_for_end()
+                return Manners(keeps_alive=False, serves_beside_idle=True)
+            keeps_alive = first.ask_again(question)
             serves_beside_idle = True
             if keeps_alive:
                 with Connection(port, WAITS_S) as second:
-                    serves_beside_idle = second.ask_again(path)
+                    serves_beside_idle = second.ask_again(question)
         return Manners(keeps_alive, serves_beside_idle)
     except OSError as error:
         raise ServerFailed(f"a plain request failed: {error}") from error
+
+
+def _check(body: bytes, expect: bytes | int) -> None:
+    if isinstance(expect, int):
+        if len(body) != expect:
+            raise ServerFailed(f"answered {len(body)} bytes instead of {expect}: {body[:40]!r}")
+    elif body != expect:
+        raise ServerFailed(f"answered {body[:40]!r} instead of {expect[:40]!r}")
 
 
 class Connection:
@@ -77,10 +97,20 @@ class Connection:
     def __exit__(self, *_) -> None:
         self.socket.close()
 
-    def ask(self, path: str) -> bytes:
-        """The body of the answer to a GET."""
-        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-        seen = b""
+    def ask(self, path: str, upload: int = 0, *, close: bool = False) -> bytes:
+        """The body of the answer to a GET, or to a POST if there is something to upload."""
+        fields = ["Host: 127.0.0.1"]
+        if upload:
+            fields.append(f"Content-Length: {upload}")
+        if close:
+            fields.append("Connection: close")
+        head = "\r\n".join([f"{'POST' if upload else 'GET'} {path} HTTP/1.1", *fields, "\r\n"])
+        return self.answer_to(head.encode() + b"x" * upload)
+
+    def answer_to(self, request: bytes) -> bytes:
+        """The body of the answer to a request as it is."""
+        self.socket.sendall(request)
+        seen = bytearray()
         while b"\r\n\r\n" not in seen:
             seen += self._more(seen)
         head, body = seen.split(b"\r\n\r\n", 1)
@@ -88,19 +118,29 @@ class Connection:
         length = re.search(rb"(?im)^content-length:\s*(\d+)", head)
         while length and len(body) < int(length[1]):
             body += self._more(seen)
-        return body
+        return bytes(body)
 
-    def ask_again(self, path: str) -> bool:
+    def ask_again(self, question: Question) -> bool:
         """Whether another request on this connection is answered."""
         if self._closes:
             return False
         try:
-            return bool(self.ask(path))
+            return bool(self.ask(question.path, question.upload))
         except (TimeoutError, ConnectionError, ServerFailed):
             return False
 
-    def _more(self, seen: bytes) -> bytes:
+    def wait_for_end(self) -> None:
+        """Returns when the server has closed the connection; raises ServerFailed if it stays open."""
+        try:
+            if self.socket.recv(1):
+                raise ServerFailed("sent more than its answer")
+        except ConnectionResetError:
+            pass
+        except TimeoutError as error:
+            raise ServerFailed("keeps a connection open that it was asked to close") from error
+
+    def _more(self, seen: bytearray) -> bytes:
         chunk = self.socket.recv(65536)
         if not chunk:
-            raise ServerFailed(f"closed the connection after {seen[:60]!r}")
+            raise ServerFailed(f"closed the connection after {bytes(seen[:60])!r}")
         return chunk

@@ -19,14 +19,23 @@ _QUIET_SHARE = 0.1
 class ServerFailed(Exception):
     """The server did not start, or did not stay up; says why."""
 
+    def __init__(self, why: str, *, has_log: bool = False) -> None:
+        super().__init__(why)
+        #: Whether the end of the server's log is already told.
+        self.has_log = has_log
+
 
 @contextmanager
-def running(argv: list[str], cwd: Path, cpu: int, log: Path):
-    """Runs a server pinned to one CPU for the length of a `with` block, and yields its Popen."""
+def running(argv: list[str], cwd: Path, cpu: int, log: Path, more: dict[str, str], stop_s: float = STOP_DEADLINE_S):
+    """Runs a server pinned to one CPU for the length of a `with` block, and yields its Popen.
+
+    Its environment is this program's, less what servers take settings from, and `more`.
+    """
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("TAPSTER_", "GUNICORN_"))}
     # Settings that some of the servers would take from a hosting platform's environment.
     for name in ("PORT", "WEB_CONCURRENCY"):
         environment.pop(name, None)
+    environment.update(more)
     with log.open("wb") as output:
         server = subprocess.Popen(
             ["taskset", "-c", str(cpu), *argv],
@@ -40,7 +49,7 @@ def running(argv: list[str], cwd: Path, cpu: int, log: Path):
     try:
         yield server
     finally:
-        _stop(server)
+        _stop(server, stop_s)
 
 
 def cpu_seconds(root: int) -> dict[int, float]:
@@ -103,11 +112,11 @@ def _cpu_clock(pid: int) -> int:
     return (~pid << 3) | 2
 
 
-def _stop(server: subprocess.Popen) -> None:
+def _stop(server: subprocess.Popen, deadline_s: float) -> None:
     if server.poll() is None:
         server.terminate()
     with suppress(subprocess.TimeoutExpired):
-        server.wait(STOP_DEADLINE_S)
+        server.wait(deadline_s)
     # Also reaches a worker that has outlived its parent.
     with suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGKILL)

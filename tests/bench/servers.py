@@ -123,16 +123,28 @@ def _uwsgi_router(place: Place) -> list[str]:
 FLOOR = "kernel floor"
 TAPSTER = "tapster"
 BJOERN = "bjoern"
+FASTWSGI = "fastwsgi"
+GRANIAN = "granian"
+UWSGI = "uWSGI http-socket"
+UWSGI_11 = "uWSGI http11-socket"
+ROUTER = "uWSGI http router"
+GTHREAD = "gunicorn gthread"
+SYNC = "gunicorn sync"
 
 SERVERS = (
     Server(FLOOR, lambda place: [str(place.floor), str(place.port)], note="C: epoll_wait, recv, send; no parsing"),
     Server(TAPSTER, _tapster),
     Server(BJOERN, _bjoern, ("bjoern",)),
-    Server("fastwsgi", _fastwsgi, ("fastwsgi",)),
-    Server("granian", _granian, ("granian",), "WSGI interface"),
-    Server("uWSGI http-socket", _uwsgi_http, ("uWSGI",)),
-    Server("uWSGI http11-socket", _uwsgi_http11, ("uWSGI",)),
-    Server("uWSGI http router", _uwsgi_router, ("uWSGI",), "router process and worker together"),
-    Server("gunicorn gthread", _gunicorn_gthread, ("gunicorn", "gunicorn_h1c")),
-    Server("gunicorn sync", _gunicorn, ("gunicorn", "gunicorn_h1c")),
+    Server(FASTWSGI, _fastwsgi, ("fastwsgi",)),
+    Server(GRANIAN, _granian, ("granian",), "WSGI interface"),
+    Server(UWSGI, _uwsgi_http, ("uWSGI",)),
+    Server(UWSGI_11, _uwsgi_http11, ("uWSGI",)),
+    Server(ROUTER, _uwsgi_router, ("uWSGI",), "router process and worker together"),
+    Server(GTHREAD, _gunicorn_gthread, ("gunicorn", "gunicorn_h1c")),
+    Server(SYNC, _gunicorn, ("gunicorn", "gunicorn_h1c")),
 )
+
+
+def named(name: str) -> Server:
+    """The server of that name in the table."""
+    return next(server for server in SERVERS if server.name == name)

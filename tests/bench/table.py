@@ -1,34 +1,39 @@
-"""The page as Markdown, with one table for each case and number of connections."""
+"""The cases' results as Markdown: one table for each case and number of connections."""
 
-import platform
-from pathlib import Path
 from statistics import median
 
-import prepare
+import wanted
 from cases import Case
 from measure import Sample
 from plain import PlainRow
-from servers import BJOERN, FLOOR, SERVERS, Server
-from trial import Setup
+from servers import BJOERN, FLOOR, TAPSTER, Server
+from wanted import Finding, find, spread
 
-#: Above this share of a CPU, other programs disturb what is measured.
-NOISE = 0.1
-
-
-def render(sections: list[str], command: str, setup: Setup, rounds: int, others: list[float]) -> str:
-    """The page. `others` is what other programs used of the CPUs in each sample."""
-    return "\n".join([_preface(command, rounds, setup.seconds, others), *sections])
+#: Columns that compare the CPU per request with one server's.
+_BASES = (BJOERN, FLOOR)
 
 
-def sections(results: dict[Case, dict[Server, PlainRow]]) -> list[str]:
-    """A section for each case and number of connections."""
-    return [_section(case, rows, connections) for case, rows in results.items() for connections in case.connections]
+def sections(case: Case, rows: dict[Server, PlainRow]) -> list[str]:
+    """A section for each number of connections."""
+    return [_section(case, rows, connections) for connections in case.connections]
 
 
-def others(results: dict[Case, dict[Server, PlainRow]]) -> list[float]:
-    """What other programs used of the CPUs in each sample."""
-    rows = [row for rows in results.values() for row in rows.values()]
-    return [sample.others for row in rows for samples in row.samples.values() for sample in samples]
+def findings(case: Case, rows: dict[Server, PlainRow], connections: int | None = None) -> list[Finding]:
+    """What came of the figures that are wanted, at all numbers of connections or at one."""
+    samples = {server.name: row.samples for server, row in rows.items()}
+    if TAPSTER not in samples:
+        return []
+    return [
+        find(one, samples[TAPSTER].get(number, []), samples.get(one.against, {}).get(number, []))
+        for number in case.connections
+        for one in case.wanted
+        if connections in (None, number) and one.connections in (None, number)
+    ]
+
+
+def samples(rows: dict[Server, PlainRow]) -> list[Sample]:
+    """All of them, for what is said of the whole run."""
+    return [one for row in rows.values() for samples in row.samples.values() for one in samples]
 
 
 def cell(text: str) -> str:
@@ -47,90 +52,50 @@ def not_measured(reason: str, in_part: bool) -> list[str]:
     return [f"**not measured{' to the end' if in_part else ''}**: {reason}"] if reason else []
 
 
-def _preface(command: str, rounds: int, seconds: int, others: list[float]) -> str:
-    return f"""# What a request costs
-
-    {command}
-
-wrote this page: {rounds} × {seconds} s for each server and load, all in one run, the servers in turn,
-the median shown. Each server has one worker, pinned to one core with all its processes; the load
-(`wrk`, one thread) has another. CPU is user + system time of all the server's processes, divided by the requests
-answered; *spread* is its lowest and highest round. Times drift from machine to machine and from day to day: compare
-the ratios. {_quiet(others)}
-
-{_machine()}, Python {prepare.python_version()}, {_versions()}.
-"""
-
-
-def _quiet(others: list[float]) -> str:
-    """How alone the benchmark was, so that figures from a busy machine can be told from others."""
-    if not others:
-        return ""
-    share = f"Other programs used {median(others):.0%} of a CPU meanwhile (at most {max(others):.0%})"
-    return f"{share}: **this machine was busy, measure again**." if median(others) > NOISE else f"{share}."
+def load_of(samples: list[Sample]) -> str:
+    """What the load used of its CPU."""
+    return f"{median(one.load for one in samples):.0%}" if samples else "–"
 
 
 def _section(case: Case, rows: dict[Server, PlainRow], connections: int) -> str:
-    bjoern = _cpu_of(rows, BJOERN, connections)
-    floor = _cpu_of(rows, FLOOR, connections)
-    lines = [
-        f"## {case.title}, {connections} connections",
-        "",
-        f"`{case.app}`; {_threads(case)}.",
-        "",
-        "| server | requests/s | CPU µs/request | spread | ÷ bjoern | ÷ floor | notes |",
-        "|---|---:|---:|---:|---:|---:|---|",
-    ]
-    for server, row in rows.items():
-        samples = row.samples.get(connections, [])
-        lines.append(_line(server, row, samples, bjoern, floor))
-    return "\n".join([*lines, ""])
+    at = {server: row.samples.get(connections, []) for server, row in rows.items()}
+    bases = {} if case.transfers else {name: found for name in _BASES if (found := _of(at, name))}
+    figures = ["MB/s", "CPU µs/MB"] if case.transfers else ["requests/s", "CPU µs/request"]
+    columns = ["server", *figures, *(f"÷ {name.removeprefix('kernel ')}" for name in bases), "load", "notes"]
+    title = f"## {case.title}, {connections} connections"
+    text = f" {case.text}" if case.text else ""
+    rule = "|".join(["---", *["---:"] * (len(columns) - 2), "---"])
+    lines = [title, "", f"`{case.name}`, `{case.app}`; {_threads(case)}.{text}", ""]
+    lines += [f"| {' | '.join(columns)} |", f"|{rule}|"]
+    lines += [_line(case, server, row, at[server], bases) for server, row in rows.items()]
+    return "\n".join([*lines, *wanted.lines(findings(case, rows, connections)), ""])
 
 
-def _line(server: Server, row: PlainRow, samples: list[Sample], bjoern: float | None, floor: float | None) -> str:
+def _line(case: Case, server: Server, row: PlainRow, samples: list[Sample], bases: dict[str, list[Sample]]) -> str:
     notes = [note for note in (server.note, *row.notes) if note]
     notes += failures(samples)
     notes += not_measured(row.reason, bool(samples))
-    if samples:
-        cpu = [sample.cpu_us_per_request for sample in samples]
-        rate = median(sample.requests_per_s for sample in samples)
-        middle = median(cpu)
-        figures = [
-            f"{rate:,.0f}",
-            f"{middle:.2f}",
-            f"{min(cpu):.2f}–{max(cpu):.2f}",
-            _ratio(middle, bjoern),
-            _ratio(middle, floor),
-        ]
+    if case.transfers:
+        first = spread([one.bytes_per_s / 1e6 for one in samples], ",.0f")
+        cpu = [one.cpu_us_per_mb for one in samples]
+        second = spread(cpu, ",.0f")
     else:
-        figures = ["–"] * 5
-    return "| " + " | ".join([server.name, *figures, cell("; ".join(notes))]) + " |"
+        first = spread([one.requests_per_s for one in samples], ",.0f")
+        cpu = [one.cpu_us_per_request for one in samples]
+        second = spread(cpu, ".2f")
+    ratios = [_ratio(samples, base) for base in bases.values()]
+    return "| " + " | ".join([server.name, first, second, *ratios, load_of(samples), cell("; ".join(notes))]) + " |"
 
 
-def _cpu_of(rows: dict[Server, PlainRow], name: str, connections: int) -> float | None:
-    for server, row in rows.items():
-        if server.name == name and row.samples.get(connections):
-            return median(sample.cpu_us_per_request for sample in row.samples[connections])
-    return None
+def _of(at: dict[Server, list[Sample]], name: str) -> list[Sample]:
+    return next((samples for server, samples in at.items() if server.name == name), [])
 
 
-def _ratio(value: float, base: float | None) -> str:
-    return "–" if base is None else f"{value / base:.2f}"
+def _ratio(samples: list[Sample], base: list[Sample]) -> str:
+    """Of the CPU per request, round by round."""
+    ratios = [one.cpu_us_per_request / other.cpu_us_per_request for one, other in zip(samples, base)]
+    return f"{median(ratios):.2f}" if ratios else "–"
 
 
 def _threads(case: Case) -> str:
     return f"{case.threads} thread{'s' if case.threads > 1 else ''} a worker where a server has threads"
-
-
-def _versions() -> str:
-    packages = dict.fromkeys(package for server in SERVERS for package in server.packages)
-    return ", ".join(f"{package} {prepare.pinned(package)}" for package in packages)
-
-
-def _machine() -> str:
-    model = "unknown CPU"
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-            break
-    return f"{platform.system()} {platform.release()} on {model}"

@@ -1,16 +1,18 @@
 """One fresh start of one server, looked at before it is measured. What fails becomes the reason in its row.
 
-Made by `plain` and `crowded`, which say what is measured; attempted by `run`, in turn.
+Made by `plain`, `twins` and `crowded`, which say what is measured; attempted by `run`, in turn.
 """
 
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import prepare
 from measure import Target
-from probe import manners, wait_until_up
+from probe import Question, manners, wait_until_up
 from processes import ServerFailed, last_line, running
 from servers import Place, Server
 
@@ -20,12 +22,15 @@ class Setup:
     """What holds for all measurements of a run."""
 
     seconds: int
-    #: How often a crowd comes to a server and goes.
+    #: How often each server is started for each case.
+    rounds: int
+    #: How often two things that are compared at one start are measured in turn.
     pairs: int
     server_cpu: int
     load_cpu: int
     #: Where the crowd is played: a CPU of its own, if there is a third.
     crowd_cpu: int
+    tapster: Path
 
 
 @dataclass
@@ -42,34 +47,46 @@ class Trial:
     name: str
     server: Server
     place: Place
-    path: str
-    #: The body that it must answer with.
-    expect: bytes
+    question: Question
     row: Row
     measure: Callable[[Target], None]
 
 
-def place(app: str, **more: int) -> Place:
+def place(app: str, setup: Setup, **more: int) -> Place:
     """Where an app is served; `more` as `Place` has it. The port is chosen at each start."""
-    own = {"bin": prepare.VENV / "bin", "apps": prepare.APPS, "tapster": prepare.TAPSTER, "floor": prepare.FLOOR}
+    own = {"bin": prepare.VENV / "bin", "apps": prepare.APPS, "tapster": setup.tapster, "floor": prepare.FLOOR}
     return Place(app=app, port=0, **own, **more)
 
 
 def attempt(trial: Trial, setup: Setup) -> None:
     """Starts the server, measures it, stops it."""
-    where = replace(trial.place, port=_free_port())
+    try:
+        with started(trial, setup) as target:
+            trial.measure(target)
+    except ServerFailed as failure:
+        trial.row.reason = str(failure)
+
+
+@contextmanager
+def started(trial: Trial, setup: Setup) -> Iterator[Target]:
+    """The server runs, and has answered, for the length of a `with` block."""
+    where = replace(trial.place, port=free_port())
     log = prepare.FLOOR.parent / f"{re.sub(r'[^a-z0-9]+', '-', trial.name.lower())}.log"
     try:
-        with running(trial.server.argv(where), prepare.APPS, setup.server_cpu, log) as process:
+        environment = {"BENCH_FILE": str(prepare.FILE)}
+        with running(trial.server.argv(where), prepare.APPS, setup.server_cpu, log, environment) as process:
             wait_until_up(process, where.port)
-            found = manners(where.port, trial.path, trial.expect)
-            trial.row.notes = found.notes()
-            trial.measure(Target(where.port, process.pid, found.keeps_alive))
+            found = manners(where.port, trial.question)
+            trial.row.notes = found.notes(trial.question)
+            yield Target(where.port, process.pid, found.keeps_alive)
     except ServerFailed as failure:
-        trial.row.reason = f"{failure} (its log ends: {last_line(log)})"
+        if failure.has_log:
+            raise
+        raise ServerFailed(f"{failure} (its log ends: {last_line(log)})", has_log=True) from failure
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]

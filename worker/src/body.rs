@@ -2,7 +2,7 @@
 //!
 //! The application is called when all of it is here, so a client that sends slowly costs memory or disk, never a thread.
 //!
-//! It reads no socket: `connection` feeds it what has come.
+//! It decides nothing about its connection, which feeds it what has come, or has it read.
 
 use std::io;
 
@@ -13,10 +13,15 @@ use tapster_wire::http1::{Chunked, Event};
 use crate::budget::Share;
 use crate::deadlines::Millis;
 use crate::pace::Pace;
+use crate::socket::Socket;
 use crate::temporary::{Storage, TemporaryFile};
 
 /// A body larger than this, in bytes, goes to a file.
-const IN_MEMORY: usize = 512 * 1024;
+const IN_MEMORY: usize = 2 * 1024 * 1024;
+/// Of a larger rest so much is read straight to where it is kept, in bytes; less goes by way of the connection's buffer.
+const DIRECT: usize = 16 * 1024;
+/// The most that is read at once so.
+const STEP: usize = 256 * 1024;
 /// Memory for a body whose first byte has not come is at most so many bytes.
 const RESERVED: usize = 16 * 1024;
 
@@ -100,6 +105,25 @@ impl Arriving {
                 }
             }
         }
+    }
+
+    /// Reads once from the socket straight into memory, where the body is kept there and much of it is missing. Answers how
+    /// many bytes came, and whether that was less than there was room for, so that no more is waiting.
+    pub(crate) fn read_from(&mut self, socket: &Socket) -> Option<io::Result<(usize, bool)>> {
+        let (Framing::Length { missing }, Store::Memory { bytes, share }) = (&mut self.framing, &mut self.store) else {
+            return None;
+        };
+        let room = usize::try_from(*missing).unwrap_or(usize::MAX).min(STEP);
+        let size = bytes.len() + room;
+        if room < DIRECT || size > IN_MEMORY || !share.resize(size as u64) {
+            return None;
+        }
+        let read = socket.receive(bytes, room);
+        share.resize(bytes.len() as u64);
+        Some(read.map(|count| {
+            *missing -= count as u64;
+            (count, count < room)
+        }))
     }
 
     /// The body, complete.

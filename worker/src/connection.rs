@@ -8,7 +8,7 @@
 //! deadline or a free thread lets it; each call goes as far as it can. A complete request takes its connection with it into the
 //! application (`job`).
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use log::Level;
@@ -24,6 +24,7 @@ use crate::job::{Complete, Outcome};
 use crate::line::Line;
 use crate::outgoing::{Flow, Outgoing};
 use crate::proxies::Standing;
+use crate::socket::Socket;
 use crate::state::{Farewell, Fill, State, Step, Then, Verdict};
 use crate::tools::Tools;
 
@@ -430,10 +431,18 @@ impl Connection {
             }
             // What comes behind the body is the next request's.
             let rest = arriving.missing().map_or(0, |missing| usize::try_from(missing).unwrap_or(usize::MAX));
-            let before = self.input.len();
-            match self.fill(rest.saturating_add(tools.most_pipelined)) {
+            let most = rest.saturating_add(tools.most_pipelined);
+            let mut came = 0;
+            let filled = self.fill_by(|input, socket| {
+                let is_behind = input.len() > head_size;
+                let read = if is_behind { None } else { arriving.read_from(socket) };
+                let read = read.unwrap_or_else(|| input.read_from(&mut &*socket, most))?;
+                came = read.0;
+                Ok(read)
+            });
+            match filled {
                 Fill::Filled => {
-                    arriving.pace.note(self.input.len() - before, tools.clock.now);
+                    arriving.pace.note(came, tools.clock.now);
                     self.deadline.at = arriving.pace.deadline(&tools.times);
                 }
                 Fill::Blocked => return Step::Rest(State::Body { head_size, arriving }, Verdict::Wait),
@@ -561,7 +570,14 @@ impl Connection {
     }
 
     /// Reads once, at most `most` bytes.
+    #[inline]
     fn fill(&mut self, most: usize) -> Fill {
+        self.fill_by(|input, socket| input.read_from(&mut &*socket, most))
+    }
+
+    /// Reads once by `read`, which answers how many bytes came, and whether no more are waiting.
+    #[inline]
+    fn fill_by(&mut self, mut read: impl FnMut(&mut Buffer, &Socket) -> io::Result<(usize, bool)>) -> Fill {
         loop {
             if self.ended {
                 return Fill::Ended;
@@ -569,7 +585,7 @@ impl Connection {
             if !self.readable {
                 return Fill::Blocked;
             }
-            match self.input.read_from(&mut &self.line.socket, most) {
+            match read(&mut self.input, &self.line.socket) {
                 Ok((0, _)) => self.ended = true,
                 Ok((_, emptied)) => {
                     // An edge-triggered poll tells when more comes; after a hang-up it has told all it will.

@@ -36,6 +36,11 @@ impl Socket {
         Ok(())
     }
 
+    /// Reads once, at most `most` bytes, to the end of `into`.
+    pub(crate) fn receive(&self, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        tapster_sys::sockets::receive(self.as_fd(), into, most)
+    }
+
     /// Waits until the client takes something, for at most `patience`.
     pub(crate) fn wait_until_writable(&self, patience: Duration) -> io::Result<()> {
         let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);

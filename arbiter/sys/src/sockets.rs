@@ -29,6 +29,23 @@ pub fn disconnect(socket: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
+/// Receives once, at most `most` bytes, to the end of `into`, whose spare memory need not be written to for that before.
+///
+/// # Errors
+/// The errno of recv(2).
+pub fn receive(socket: BorrowedFd<'_>, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+    into.reserve(most);
+    let spare = into.spare_capacity_mut();
+    let room = spare.len().min(most);
+    // SAFETY: the descriptor is open for the borrow's length, and the kernel writes at most `room` bytes to memory of the
+    // vector's that is at least as large.
+    let count = unsafe { libc::recv(socket.as_raw_fd(), spare.as_mut_ptr().cast(), room, 0) };
+    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    // SAFETY: the kernel has written that many bytes behind the vector's end, within its capacity.
+    unsafe { into.set_len(into.len() + count) };
+    Ok(count)
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{ErrorKind, Read, Write};
@@ -38,6 +55,20 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_is_received_comes_behind_what_is_there() {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        near.write_all(b"defgh").unwrap();
+        let mut bytes = b"abc".to_vec();
+        assert_eq!(receive(far.as_fd(), &mut bytes, 3).unwrap(), 3);
+        assert_eq!(receive(far.as_fd(), &mut bytes, 100).unwrap(), 2);
+        assert_eq!(bytes, b"abcdefgh");
+        far.set_nonblocking(true).unwrap();
+        assert_eq!(receive(far.as_fd(), &mut bytes, 1).unwrap_err().kind(), ErrorKind::WouldBlock);
+        drop(near);
+        assert_eq!(receive(far.as_fd(), &mut bytes, 1).unwrap(), 0);
+    }
 
     fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

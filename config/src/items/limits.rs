@@ -60,7 +60,7 @@ macro_rules! limits {
         tmp_upload_dir: Option<PathBuf> = None; OptionalPath { directory: true };
         {
             brief: "Where bodies too large for memory are kept.",
-            long: "Those of requests over 512 KiB until the application has read them, and what is over 1 MiB of a reply, \
+            long: "Those of requests over 2 MiB until the application has read them, and what is over 1 MiB of a reply, \
                    up to 1 GiB each, until a slow client has taken it; smaller ones too, where all connections of a worker \
                    together would have more than 64 MiB in memory. The files have no name there and vanish with their \
                    request.",
