@@ -164,8 +164,10 @@ def test_large_uploads_are_kept_on_disk_and_leave_nothing_there(serve, tmp_path)
     folder.mkdir()
     server = serve(APP, "--tmp-upload-dir", folder)
     size, count = 5 * MEGABYTE, 20
+    files = descriptors(server)
     server.request("POST", "/input?digest", b"x" * size)
-    before, files = memory(server), descriptors(server)
+    wait_until(lambda: descriptors(server) <= files, what="the first one's connection and file are closed")
+    before = memory(server)
     wires = begin_uploads(server, size, count)
     assert server.get("/hello", timeout=20).status == 200
     wait_until(lambda: descriptors(server) >= files + 2 * count - 1, 20, "each has a connection and a file")
@@ -264,10 +266,11 @@ def test_a_disk_that_has_room_again_takes_bodies_again(serve, small_disk):
     assert server.request("POST", "/input?digest", body).status == 507
     (folder / "filling").unlink()
     assert server.request("POST", "/input?digest", body).status == 200
+    wait_until(lambda: shutil.disk_usage(folder).used < MEGABYTE, what="the disk is empty again")
     # One whose client has left frees its place.
     with server.wire() as wire:
         wire.send(f"{POST}Content-Length: {len(body)}\r\n\r\n").send(body[1:])
-        wait_until(lambda: shutil.disk_usage(folder).used > 2 * MEGABYTE, what="the body is on the disk")
+        wait_until(lambda: shutil.disk_usage(folder).used > 2_900 * KILOBYTE, what="the body is on the disk")
         assert server.request("POST", "/input?digest", body).status == 507
         wire.reset()
     wait_until(lambda: server.request("POST", "/input?digest", body).status == 200, what="the disk has room again")
