@@ -4,7 +4,10 @@
 //! once comes here; a reply without such bytes costs one look at a flag. Used through `line`, by `reply` and the reactor.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tapster_wire::Outbox;
@@ -16,8 +19,10 @@ use crate::temporary::Storage;
 /// The unsent bytes of one reply.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    /// Whether there may be some. Written with the lock held.
+    /// Whether a reply has used it. Written with the lock held, as is the next.
     is_used: AtomicBool,
+    /// Whether there are some.
+    is_waiting: AtomicBool,
     unsent: Mutex<Option<Box<Outgoing>>>,
 }
 
@@ -29,7 +34,7 @@ impl Backlog {
     /// Whether anything is waiting, so that what comes later must not be sent directly.
     #[inline]
     pub(crate) fn is_waiting(&self) -> bool {
-        self.is_used.load(Relaxed) && self.unsent().as_ref().is_some_and(|unsent| !unsent.is_empty())
+        self.is_waiting.load(Acquire)
     }
 
     /// Takes over what `out` holds, and sends what the socket takes. Answers how many bytes are left, and whether there is room
@@ -39,7 +44,9 @@ impl Backlog {
         let unsent = place.get_or_insert_with(|| Box::new(Outgoing::new(storage)));
         self.is_used.store(true, Relaxed);
         unsent.append(out);
+        self.is_waiting.store(true, Release);
         unsent.flush_bytes(socket)?;
+        self.is_waiting.store(!unsent.is_empty(), Release);
         let has_room = unsent.has_room(storage);
         Ok((unsent.waiting(), has_room))
     }
@@ -51,6 +58,7 @@ impl Backlog {
             && let Some(unsent) = &mut *self.unsent()
         {
             let _ = unsent.flush_bytes(socket);
+            self.is_waiting.store(!unsent.is_empty(), Release);
         }
     }
 
@@ -62,6 +70,7 @@ impl Backlog {
         }
         let mut place = self.unsent();
         self.is_used.store(false, Relaxed);
+        self.is_waiting.store(false, Release);
         place.take()
     }
 }

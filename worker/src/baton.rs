@@ -20,7 +20,7 @@ use tapster_ipc::ExitCode;
 
 use crate::deadlines::Millis;
 use crate::job::Done;
-use crate::reactor::Reactor;
+use crate::reactor::{MAIN, Reactor};
 
 /// A reactor that has been parked for longer than this is taken by another thread, in milliseconds.
 const MOMENT: Millis = 1;
@@ -32,6 +32,8 @@ pub(crate) struct Baton {
     place: Mutex<Place>,
     /// There are requests that other threads have brought back.
     has_done: AtomicBool,
+    /// A signal has come for the main thread.
+    has_signal: AtomicBool,
     /// Wakes each application thread.
     wakes: Vec<EventFd>,
     /// Wakes the monitor.
@@ -63,8 +65,8 @@ enum Whereabouts {
 /// What waiting for the reactor has led to.
 pub(crate) enum Received {
     Reactor(Box<Reactor>),
-    /// The thread has been woken, by a signal maybe.
-    Nothing,
+    /// A signal has come.
+    Signal,
     /// The worker ends.
     Over(ExitCode),
 }
@@ -77,6 +79,7 @@ impl Baton {
         Ok(Self {
             place: Mutex::new(place),
             has_done: AtomicBool::new(false),
+            has_signal: AtomicBool::new(false),
             wakes: (0..threads).map(wake).collect::<Result<_, _>>()?,
             timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?,
             waker,
@@ -98,32 +101,54 @@ impl Baton {
             self.wake(thread);
             return;
         }
+        self.park(place, reactor, now);
+    }
+
+    #[inline]
+    fn park(&self, mut place: MutexGuard<'_, Place>, reactor: Box<Reactor>, now: Millis) {
         place.reactor = Whereabouts::Parked(reactor, now);
         if !place.watched {
             place.watched = self.set_timer();
         }
     }
 
-    /// A thread comes out of the application. It takes the reactor if nobody works with it; else it leaves what became of the
-    /// request to who does, and is idle.
+    /// A thread is free again, and may bring a request back from the application. It takes the reactor if nobody works with it;
+    /// else it leaves the request to who does, and is idle.
     #[inline]
-    pub(crate) fn come_back(&self, thread: usize, done: Done) -> Option<Box<Reactor>> {
+    pub(crate) fn come_back(&self, thread: usize, done: Option<Done>) -> Option<Box<Reactor>> {
         let mut place = self.place();
         match std::mem::replace(&mut place.reactor, Whereabouts::Held) {
             Whereabouts::Parked(mut reactor, _) => {
                 drop(place);
-                reactor.complete(done);
+                if let Some(done) = done {
+                    reactor.bring_back(done);
+                }
                 return Some(reactor);
             }
             other => place.reactor = other,
         }
-        place.done.push(done);
+        if let Some(done) = done {
+            place.done.push(done);
+            self.has_done.store(true, Ordering::Relaxed);
+        }
         place.idle.push(thread);
-        self.has_done.store(true, Ordering::Relaxed);
         drop(place);
         // Where waking fails the kernel is out of memory; the next event brings it to light.
         let _ = self.waker.wake();
         None
+    }
+
+    /// An idle thread has something else to do, after which it comes back. A reactor that has just been offered to it is
+    /// parked meanwhile.
+    pub(crate) fn go_away(&self, thread: usize, now: Millis) {
+        let mut place = self.place();
+        match std::mem::replace(&mut place.reactor, Whereabouts::Held) {
+            Whereabouts::Offered(reactor, to) if to == thread => self.park(place, reactor, now),
+            other => {
+                place.reactor = other;
+                place.idle.retain(|&idle| idle != thread);
+            }
+        }
     }
 
     /// This application thread has nothing to do yet.
@@ -133,28 +158,33 @@ impl Baton {
 
     /// Waits to be given the reactor, as one that is idle.
     pub(crate) fn wait(&self, thread: usize) -> Received {
-        match self.receive(thread) {
-            Received::Nothing => {
-                // Interrupted or not: what has come is to be looked at.
-                let _ = self.wakes[thread].read();
-                self.receive(thread)
+        loop {
+            if let Some(received) = self.receive(thread) {
+                return received;
             }
-            received => received,
+            // What it has been woken for may be an offer that it has taken already.
+            let is_interrupted = self.wakes[thread].read() == Err(Errno::EINTR);
+            if is_interrupted || (thread == MAIN && self.has_signal.swap(false, Ordering::Relaxed)) {
+                return Received::Signal;
+            }
         }
     }
 
-    fn receive(&self, thread: usize) -> Received {
+    /// A signal has come to another thread than the main one, which is to hear of it.
+    pub(crate) fn pass_signal_on(&self) {
+        self.has_signal.store(true, Ordering::Relaxed);
+        self.wake(MAIN);
+    }
+
+    fn receive(&self, thread: usize) -> Option<Received> {
         let mut place = self.place();
         match std::mem::replace(&mut place.reactor, Whereabouts::Held) {
-            Whereabouts::Offered(reactor, to) if to == thread => Received::Reactor(reactor),
-            Whereabouts::Over(exit) => {
-                place.reactor = Whereabouts::Over(exit);
-                Received::Over(exit)
-            }
-            other => {
-                place.reactor = other;
-                Received::Nothing
-            }
+            Whereabouts::Offered(reactor, to) if to == thread => return Some(Received::Reactor(reactor)),
+            other => place.reactor = other,
+        }
+        match place.reactor {
+            Whereabouts::Over(exit) => Some(Received::Over(exit)),
+            _ => None,
         }
     }
 
@@ -219,9 +249,8 @@ impl Baton {
         self.timer.set(next, TimerSetTimeFlags::empty()).is_ok()
     }
 
-    /// Wakes a thread that waits for the reactor.
-    pub(crate) fn wake(&self, thread: usize) {
-        // It fails only where the counter is full, and then the thread is awake.
+    fn wake(&self, thread: usize) {
+        // The counter never fills: who is woken empties it.
         let _ = self.wakes[thread].write(1);
     }
 }

@@ -57,6 +57,8 @@ pub(crate) struct Connection {
     ended: bool,
     /// The client would not send another request.
     client_closes: bool,
+    /// The request that came last had a body.
+    brought_body: bool,
     /// How many requests it has brought.
     pub(crate) requests: u32,
     /// Since when nothing depends on it, if its state says so; `NEVER` until its socket has been looked at.
@@ -92,6 +94,7 @@ impl Connection {
             hung_up: false,
             ended: false,
             client_closes: false,
+            brought_body: false,
             requests: 0,
             spare_since: NEVER,
             farewell: Farewell::Due,
@@ -382,12 +385,12 @@ impl Connection {
         tools: &mut Tools,
     ) -> Step {
         if tools.turns.is_open(waits) {
+            if waits {
+                tools.turns.stop_waiting();
+            }
             // Other connections' heads may have been looked at since this one's.
             if !head_is_here && !matches!(self.parse(tools), Ok(Progress::Ready(()))) {
                 return Step::Close;
-            }
-            if waits {
-                tools.turns.stop_waiting();
             }
             return Step::Rest(State::Queued { complete, until, waits: false }, Verdict::Run);
         }
@@ -405,7 +408,10 @@ impl Connection {
     #[inline]
     pub(crate) fn take_request(&mut self) -> Complete {
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Queued { complete, .. } => complete,
+            State::Queued { complete, .. } => {
+                self.brought_body = !matches!(complete, Complete::NoBody);
+                complete
+            }
             other => {
                 self.state = other;
                 Complete::NoBody
@@ -521,7 +527,7 @@ impl Connection {
                 }
             }
             // Nothing is on its way from a client that has said that it would close, and has sent all it announced.
-            Then::End if self.client_closes && self.input.is_empty() && !self.readable => Step::Close,
+            Then::End if self.client_closes && !self.has_unread() => Step::Close,
             Then::End => match self.line.socket.finish() {
                 Ok(()) => {
                     self.farewell = Farewell::Needless;
@@ -537,6 +543,12 @@ impl Connection {
                 Step::Close
             }
         }
+    }
+
+    /// Whether bytes are here, or on their way as far as is known. Some clients send an empty line behind a body, which they
+    /// did not announce; with it unread, a close would be a reset, and cost them the reply.
+    fn has_unread(&self) -> bool {
+        !self.input.is_empty() || self.readable || (self.brought_body && self.line.socket.has_bytes())
     }
 
     fn linger(&mut self, tools: &Tools) -> Step {

@@ -107,6 +107,7 @@ impl Crew {
 
     fn start(&self, py: Python<'_>) -> Result<(), LoadError> {
         let shared = &self.shared;
+        shared.common.marks[MAIN].introduce();
         monitor::start(Arc::clone(&shared.baton)).map_err(|error| failed("can't start a thread", &error))?;
         for number in 1..self.threads {
             let shared = Arc::clone(shared);
@@ -119,7 +120,14 @@ impl Crew {
         // Without them nobody could take the reactor from the first call.
         while shared.baton.idle() + 1 < self.threads {
             if tapster_sys::stamp::monotonic() > until || *shared.alive() + 1 < self.threads {
-                return Err(failed("the application's threads did not start", &format!("threads = {}", self.threads)));
+                return Err(failed(
+                    "the application's threads did not start",
+                    &format!(
+                        "threads = {}; if something has replaced Python's threading, such as gevent's monkey patching, set \
+                         threads = 1",
+                        self.threads
+                    ),
+                ));
             }
             py.detach(|| std::thread::sleep(Duration::from_micros(200)));
         }
@@ -128,6 +136,7 @@ impl Crew {
 
     /// Serves, with this thread as the main one, until told to stop.
     pub(crate) fn serve(self, py: Python<'_>, reactor: Box<Reactor>) -> ExitCode {
+        let _on_panic = OnPanic;
         let shared = &self.shared;
         let exit = match Player::new(py, MAIN, shared) {
             Ok(player) => shared.play(py, player, Some(reactor)),
@@ -159,6 +168,10 @@ fn hop_by_hop(settings: &Settings) -> HopByHop {
 /// The life of a thread beside the main one.
 fn live(py: Python<'_>, number: usize, shared: &Shared) {
     let _ending = Ending(shared);
+    if shared.common.marks[MAIN].is_this_thread() {
+        // Something has replaced `threading`, and runs this where it was to be started. `start` says so.
+        return;
+    }
     match Player::new(py, number, shared) {
         Ok(player) => {
             shared.baton.arrive(number);
@@ -173,13 +186,22 @@ struct Ending<'a>(&'a Shared);
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            // Its request, and maybe the reactor, are lost with it; another worker will do better.
-            log::error!("an application thread of this worker panicked, which is a defect of Tapster; the worker ends");
-            tapster_sys::fork::exit_now(ExitCode::Failed.status().into());
-        }
+        drop(OnPanic);
         *self.0.alive() -= 1;
         self.0.ended.notify_all();
+    }
+}
+
+/// Ends the worker where a thread of it panics: its request, and maybe the reactor, are lost with it, and another worker will do
+/// better.
+pub(crate) struct OnPanic;
+
+impl Drop for OnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            log::error!("a thread of this worker panicked, which is a defect of Tapster; the worker ends");
+            tapster_sys::fork::exit_now(ExitCode::Failed.status().into());
+        }
     }
 }
 
@@ -202,7 +224,10 @@ impl Shared {
                 let Some(mut held) = reactor.take() else {
                     match self.baton.wait(player.number) {
                         Received::Reactor(received) => reactor = Some(received),
-                        Received::Nothing => player.hear_signals(),
+                        Received::Signal => {
+                            self.baton.go_away(player.number, crate::clock::monotonic());
+                            reactor = self.hear_signals(player);
+                        }
                         Received::Over(exit) => return exit,
                     }
                     continue;
@@ -216,8 +241,10 @@ impl Shared {
                     Next::Wait => match held.wait() {
                         Ok(()) => None,
                         Err(error) if error.kind() == ErrorKind::Interrupted => {
-                            self.hear_signals(player);
-                            None
+                            let now = held.now();
+                            self.baton.leave(held, now, false);
+                            reactor = self.hear_signals(player);
+                            continue;
                         }
                         Err(error) => {
                             log::error!("the worker can't go on: {error}");
@@ -241,7 +268,7 @@ impl Shared {
         Python::attach(|py| {
             loop {
                 let done = job.run(py, player, &self.common);
-                let mut held = self.baton.come_back(player.number, done)?;
+                let mut held = self.baton.come_back(player.number, Some(done))?;
                 // While others run too, they want the lock more than this thread wants to save a change of it.
                 if !held.is_alone() {
                     return Some(held);
@@ -263,20 +290,18 @@ impl Shared {
         self.baton.leave(reactor, now, offered);
     }
 
-    /// A signal has interrupted this thread: the application's own handlers run, in the main thread as Python has it.
-    fn hear_signals(&self, player: &Player) {
-        if player.number == MAIN { player.hear_signals() } else { self.baton.wake(MAIN) }
-    }
-}
-
-impl Player {
-    fn hear_signals(&self) {
-        if self.number == MAIN {
+    /// A signal has come to this thread, which has left the reactor: the application's own handlers run, in the main thread as
+    /// Python has it.
+    fn hear_signals(&self, player: &Player) -> Option<Box<Reactor>> {
+        if player.number == MAIN {
             Python::attach(|py| {
                 if let Err(error) = py.check_signals() {
                     log::error!("a signal handler of the application raised: {error}");
                 }
             });
+        } else {
+            self.baton.pass_signal_on();
         }
+        self.baton.come_back(player.number, None)
     }
 }

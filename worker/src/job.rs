@@ -71,7 +71,13 @@ impl Job {
     pub(crate) fn run(mut self, py: Python<'_>, player: &mut Player, common: &Common) -> Done {
         let begun = self.measured.then(Stopwatch::start);
         player.begin(py, self.ticket);
-        let outcome = self.call(py, player, common).unwrap_or_else(Outcome::Refused);
+        // The interpreter's lock may have been so long in coming that the client has got its 504. From here on the witness knows
+        // of the request: either it finds the thread at it, or the thread finds this.
+        let outcome = if self.connection.line.is_closed() {
+            Outcome::Gone
+        } else {
+            self.call(py, player, common).unwrap_or_else(Outcome::Refused)
+        };
         player.end(py);
         let Self { key, ticket, connection, head, .. } = self;
         Done { key, ticket, connection, head, outcome, waited: begun.map(Stopwatch::waited) }
@@ -118,7 +124,15 @@ impl Job {
             connection.out.follow(*unsent);
         }
         // What is left of it leaves before anything else is done, whoever has the reactor.
-        let sent = connection.line.take().and_then(|()| connection.out.flush_bytes(&connection.line.socket));
+        let sent = connection.line.take().and_then(|()| match connection.out.file {
+            // The head goes with the first of it.
+            Some(_) => Ok(()),
+            None => connection.out.flush_bytes(&connection.line.socket),
+        });
+        if sent.is_ok() && connection.out.is_much() {
+            // Here, and not in the reactor, which has others to look after.
+            py.detach(|| connection.out.has_room(&common.storage));
+        }
         Ok(if sent.is_ok() { Outcome::Replied(ending) } else { Outcome::Gone })
     }
 }

@@ -57,9 +57,15 @@ impl Line {
         self.reply.swap(CLOSED, Relaxed) == OPEN
     }
 
+    /// Whether the server has ended the application's right to answer.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.reply.load(Relaxed) == CLOSED
+    }
+
     /// Whether the application's reply would still reach anybody.
     pub(crate) fn is_open(&self) -> bool {
-        self.reply.load(Relaxed) != CLOSED && !self.socket.is_hung_up()
+        !self.is_closed() && !self.socket.is_hung_up()
     }
 
     /// The application is alive.

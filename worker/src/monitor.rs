@@ -12,6 +12,7 @@ use nix::sys::signal::SigSet;
 use tapster_ipc::ExitCode;
 
 use crate::baton::Baton;
+use crate::crew::OnPanic;
 use crate::reactor::{Next, Reactor};
 
 /// Starts it, for the rest of the process's life.
@@ -20,6 +21,7 @@ pub(crate) fn start(baton: Arc<Baton>) -> io::Result<()> {
 }
 
 fn watch(baton: &Baton) {
+    let _on_panic = OnPanic;
     // Signals are the main thread's and the poll's.
     let _ = SigSet::all().thread_block();
     loop {

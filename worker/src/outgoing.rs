@@ -98,7 +98,11 @@ impl Outgoing {
     /// Sends what the socket takes.
     #[inline]
     pub(crate) fn flush(&mut self, socket: &Socket) -> io::Result<Flow> {
-        self.flush_bytes(socket)?;
+        match &self.file {
+            // With more to come, the last bytes before a file wait for it.
+            Some(_) if self.disk.waiting() == 0 => socket.flush_before_more(&mut self.memory)?,
+            _ => self.flush_bytes(socket)?,
+        }
         match &mut self.file {
             Some(part) if self.memory.is_empty() && self.disk.waiting() == 0 => {
                 let flow = part.send(socket)?;
@@ -145,6 +149,12 @@ impl Outgoing {
                 self.disk = Disk::Unused;
             }
         }
+    }
+
+    /// Whether there is more than is kept in memory.
+    #[inline]
+    pub(crate) fn is_much(&self) -> bool {
+        self.memory.waiting().len() > HIGH_WATER
     }
 
     /// Whether the application may go on: what is too much for memory has gone to disk, and the disk is not full.

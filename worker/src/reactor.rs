@@ -264,9 +264,15 @@ impl Reactor {
         self.tools.turns.tend_to_wait()
     }
 
+    /// A thread brings a request back from the application; what comes of it is done by [`Reactor::next`].
+    #[inline]
+    pub(crate) fn bring_back(&mut self, done: Done) {
+        self.returned.push_back(done);
+    }
+
     /// Whether no request is in the application.
     pub(crate) fn is_alone(&self) -> bool {
-        self.tools.turns.are_idle()
+        self.tools.turns.running() <= self.returned.len()
     }
 
     /// The last thing that is done: whatever is running is cut off, and nobody is to have the reactor any more.
@@ -433,12 +439,26 @@ impl Reactor {
                 self.deadlines.watch(key, &mut connection.deadline);
                 if !connection.listed {
                     connection.listed = true;
+                    let listed = Listed { key, serial: connection.deadline.serial() };
                     let list = if verdict == Verdict::Again { &mut self.ready } else { &mut self.queued };
-                    list.push_back(Listed { key, serial: connection.deadline.serial() });
+                    list.push_back(listed);
+                    self.forget_left_behind();
                 }
             }
             Verdict::Run => self.send_away(key),
             Verdict::Close => self.drop_connection(key),
+        }
+    }
+
+    /// Keeps entries that have been left behind from piling up while no thread is free.
+    fn forget_left_behind(&mut self) {
+        if self.queued.len() > 2 * self.seats.len() + 64 {
+            let seats = &self.seats;
+            let is_current = |listed: &Listed| {
+                let connection = seats.get(listed.key).and_then(Seat::here);
+                connection.is_some_and(|one| one.listed && one.deadline.serial() == listed.serial)
+            };
+            self.queued.retain(is_current);
         }
     }
 

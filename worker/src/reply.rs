@@ -78,7 +78,7 @@ impl Sink for ReplySink<'_> {
             if left >= before
                 && let Err(error) = waited
             {
-                // Nobody has sent any of it, the reactor neither. Nor will anybody from now on.
+                // Nobody has sent any of it, the reactor neither. The connection is about to be cut off.
                 self.gave_up = error.kind() == ErrorKind::TimedOut;
                 line.close();
                 return Err(error);

@@ -9,8 +9,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use mio::net::{TcpStream, UnixStream};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt};
 use tapster_wire::Outbox;
 
 /// A connected socket, non-blocking.
@@ -48,10 +49,24 @@ impl Socket {
             match poll(&mut [PollFd::new(self.as_fd(), PollFlags::POLLOUT)], patience) {
                 Ok(0) => return Err(ErrorKind::TimedOut.into()),
                 Ok(_) => return Ok(()),
-                Err(nix::errno::Errno::EINTR) => {}
+                Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The same as `flush` where more follows at once, which then shares a packet with the end of `out` (send(2), `MSG_MORE`).
+    pub(crate) fn flush_before_more(&self, out: &mut Outbox) -> io::Result<()> {
+        let more = MsgFlags::from_bits_retain(nix::libc::MSG_MORE);
+        while !out.is_empty() {
+            match send(self.as_fd().as_raw_fd(), out.waiting(), more | MsgFlags::MSG_NOSIGNAL) {
+                Ok(count) => out.took(count),
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Whether bytes are waiting in it.

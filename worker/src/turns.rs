@@ -47,10 +47,10 @@ impl Turns {
         self.open && self.is_free() && (has_waited || self.waiting == 0)
     }
 
-    /// Whether the request that runs, if one does, is the only one.
+    /// How many requests are in the application.
     #[inline]
-    pub(crate) fn are_idle(&self) -> bool {
-        self.running == 0
+    pub(crate) fn running(&self) -> usize {
+        self.running
     }
 
     /// Whether a request is waiting that could run.

@@ -30,6 +30,11 @@ impl Mark {
         self.ident.store(tapster_python::thread_ident(), Relaxed);
     }
 
+    /// Whether that is so.
+    pub(crate) fn is_this_thread(&self) -> bool {
+        self.ident() == tapster_python::thread_ident()
+    }
+
     /// The thread takes up a request.
     #[inline]
     pub(crate) fn begin(&self, _py: Python<'_>, ticket: u64) {

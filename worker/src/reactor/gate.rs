@@ -14,20 +14,32 @@ use crate::listeners::Address;
 use crate::seat::Seat;
 use crate::socket::Socket;
 
+/// What a new connection is likely to come with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// Nothing yet, or it may be left for later: the poll tells.
+    Events,
+    /// Its only request, so that the poll need not know of it at all.
+    Request,
+}
+
 impl Reactor {
     /// Takes what is waiting at that listener, so far as nobody else would serve it sooner.
     pub(super) fn accept_some(&mut self, listener: usize) {
         // One that brings its request is served before the next is taken, while all that it needs is still in the CPU's caches.
-        let most = if self.tools.habit.is_to_stay() { self.listeners.accepts_at_once() } else { 1 };
-        for _ in 0..most {
-            if !self.accept(listener) {
+        if !self.tools.habit.is_to_stay() {
+            self.accept(listener, Expect::Request);
+            return;
+        }
+        for _ in 0..self.listeners.accepts_at_once() {
+            if !self.accept(listener, Expect::Events) {
                 return;
             }
         }
     }
 
-    /// Takes a connection of that listener, and if it may have brought its request, that; tells whether there was one.
-    pub(super) fn accept(&mut self, listener: usize) -> bool {
+    /// Takes a connection of that listener; tells whether there was one.
+    pub(super) fn accept(&mut self, listener: usize, expect: Expect) -> bool {
         let now = self.tools.clock.now;
         let is_serving = self.life == Life::Serving;
         // A worker that retires takes what nobody else would, however many that are.
@@ -47,15 +59,13 @@ impl Reactor {
         let count = self.seats.len();
         self.tools.common.board.set_connections(count);
         // Where connections come and go with each request, their numbers say nothing.
-        let is_to_stay = self.tools.habit.is_to_stay();
-        if let Err(error) = self.listeners.yield_to_siblings(&self.poll, if is_to_stay { count } else { 0 }, now) {
+        let share = if expect == Expect::Events { count } else { 0 };
+        if let Err(error) = self.listeners.yield_to_siblings(&self.poll, share, now) {
             log::error!("can't stop listening for a moment: {error}");
         }
-        if is_to_stay || !is_serving {
-            self.await_events(key);
-        } else {
-            // Most likely it has brought its only request already: then the poll need not know of it at all.
-            self.look_at(key);
+        match expect {
+            Expect::Events => self.await_events(key),
+            Expect::Request => self.look_at(key),
         }
         true
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tapster_ipc::{Order, ReceiveError, Report};
 
+use super::gate::Expect;
 use super::{LISTENERS, Life, Reactor};
 use crate::clock::millis;
 use crate::seat::Seat;
@@ -58,7 +59,7 @@ impl Reactor {
         self.tools.retiring = true;
         if drain {
             for listener in 0..self.listeners.count() {
-                while self.accept(listener) {}
+                while self.accept(listener, Expect::Events) {}
             }
             if let Some(Err(error)) = self.channel.as_ref().map(|channel| channel.send(&Report::Drained)) {
                 log::debug!("the arbiter is not there to hear that no connection waits: {error}");

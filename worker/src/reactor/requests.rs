@@ -53,7 +53,7 @@ impl Reactor {
 
     /// A request has come back from the application.
     #[inline]
-    pub(crate) fn complete(&mut self, done: Done) {
+    pub(super) fn complete(&mut self, done: Done) {
         let Done { key, ticket, mut connection, head, outcome, waited } = done;
         let tools = &mut self.tools;
         tools.turns.leave(waited);
@@ -88,7 +88,7 @@ impl Reactor {
     pub(crate) fn turn_away(&mut self, job: Job) {
         let Job { key, ticket, connection, head, .. } = job;
         let outcome = Outcome::Refused(Reason::Busy.into());
-        self.complete(Done { key, ticket, connection, head, outcome, waited: None });
+        self.bring_back(Done { key, ticket, connection, head, outcome, waited: None });
     }
 
     /// A request's deadline has passed, while it is in the application.
