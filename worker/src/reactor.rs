@@ -22,6 +22,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use nix::sys::signal::{Signal, raise};
 use slab::Slab;
 use tapster_config::Settings;
 use tapster_ipc::channel::ChildChannel;
@@ -297,6 +298,11 @@ impl Reactor {
         self.tools.refusals.sum_up();
         if cut_off > 0 {
             log::warn!("requests that were cut off by the worker's end: {cut_off}");
+        }
+        if self.tools.common.witness.is_kept_waiting() {
+            // Nothing of Python's can run any more; but so it still prints the stacks of all threads (faulthandler).
+            log::error!("a thread of the worker keeps the interpreter's lock, so the worker ends by SIGABRT");
+            let _ = raise(Signal::SIGABRT);
         }
         if main_is_stuck {
             log::warn!(

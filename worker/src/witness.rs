@@ -5,7 +5,7 @@
 
 use std::ffi::c_ulong;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -76,12 +76,14 @@ pub(crate) struct Overdue {
 pub(crate) struct Witness {
     marks: Arc<[Mark]>,
     looking: Mutex<Option<(Sender<Overdue>, JoinHandle<()>)>>,
+    /// Requests that it has been called for and not seen.
+    unseen: Arc<AtomicUsize>,
 }
 
 impl Witness {
     /// For the threads with these marks.
     pub(crate) fn new(marks: Arc<[Mark]>) -> Self {
-        Self { marks, looking: Mutex::new(None) }
+        Self { marks, looking: Mutex::new(None), unseen: Arc::default() }
     }
 
     /// Has the stacks of all threads logged, and the request's own interrupted.
@@ -94,14 +96,21 @@ impl Witness {
             Some(looking) => looking,
             none => {
                 let (sender, receiver) = channel();
-                let marks = Arc::clone(&self.marks);
-                let thread = Builder::new().name("tapster-witness".into()).spawn(move || look(&marks, &receiver))?;
+                let (marks, unseen) = (Arc::clone(&self.marks), Arc::clone(&self.unseen));
+                let look = move || look(&marks, &receiver, &unseen);
+                let thread = Builder::new().name("tapster-witness".into()).spawn(look)?;
                 none.insert((sender, thread))
             }
         };
+        self.unseen.fetch_add(1, Relaxed);
         // It listens for as long as there is a sender.
         let _ = sender.send(overdue);
         Ok(())
+    }
+
+    /// Whether it waits for the interpreter's lock, which somebody does not give away.
+    pub(crate) fn is_kept_waiting(&self) -> bool {
+        self.unseen.load(Relaxed) > 0
     }
 
     /// Ends the thread, and waits for that: none may wait for the interpreter's lock when the interpreter ends. Not to be called
@@ -115,12 +124,13 @@ impl Witness {
     }
 }
 
-fn look(marks: &[Mark], overdue: &Receiver<Overdue>) {
+fn look(marks: &[Mark], overdue: &Receiver<Overdue>, unseen: &AtomicUsize) {
     // Signals are the main thread's and the poll's.
     let _ = SigSet::all().thread_block();
     for Overdue { thread, ticket, request } in overdue {
         let Some(mark) = marks.get(thread) else { continue };
         Python::attach(|py| {
+            unseen.fetch_sub(1, Relaxed);
             if mark.ticket.load(Relaxed) == ticket {
                 log::error!("What Python is doing while {request} is late:\n{}", stacks(py, Some(mark.ident())));
                 mark.interrupt(py, ticket);
