@@ -1,6 +1,6 @@
 //! The time, and how long things may take.
 //!
-//! The one place of the worker that reads clocks. What follows from the time is decided elsewhere.
+//! What follows from the time is decided elsewhere.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! What all threads of a worker share and none of them changes.
+//! What all threads of a worker share: settings in force, and what may be used by several at once.
 //!
 //! Made once, by `crew`.
 

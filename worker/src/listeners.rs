@@ -1,6 +1,6 @@
 //! The accept gate: connections are taken only while this worker could serve them.
 //!
-//! The listeners are the arbiter's, shared with the other workers. While this one's turn to run is taken, it is not
+//! The listeners are the arbiter's, shared with the other workers. While no thread of this one is free, it is not
 //! registered for them, so a new connection wakes a sibling that is free instead of waiting here. The kernel wakes the
 //! worker that has been registered longest; so one that has accepted goes to the end of that queue, and stays out of it for a
 //! moment while an idle sibling has fewer connections. Else one worker would get all those that a proxy keeps open.

@@ -1,7 +1,7 @@
 //! What is believed of the proxies in front, and of whom.
 //!
 //! Decides which peers are trusted, once a connection, and what a trusted one may say of a request. What the header fields
-//! mean is `tapster_wire`'s; what becomes of it in `environ`, `tapster_python`'s. Asked by `connection`, `dispatch` and the
+//! mean is `tapster_wire`'s; what becomes of it in `environ`, `tapster_python`'s. Asked by `connection`, `job` and the
 //! reactor.
 
 use std::net::IpAddr;

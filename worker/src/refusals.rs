@@ -1,7 +1,7 @@
 //! How many requests have been refused, and for which reasons.
 //!
 //! Each refusal is a line in the log at debug level only, so that no stranger can flood it; once a minute in which there were
-//! any, one warning sums them up. Filled by `connection`; the reactor asks for the summary when it is due.
+//! any, one warning sums them up. Filled by `connection` and the reactor, which asks for the summary when it is due.
 
 use tapster_wire::{Reason, Reject};
 

@@ -1,6 +1,6 @@
 //! A client's socket, TCP or Unix.
 //!
-//! It never waits, but in `wait_until_writable`, and keeps nothing. Used by `connection` and `outgoing`.
+//! It never waits, but in `wait_until_writable`, and keeps nothing. Owned by `line`; used by whatever sends or receives.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
