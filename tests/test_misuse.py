@@ -45,13 +45,8 @@ def test_another_thread_may_call_neither_start_response_nor_write(server):
     assert re.match(r"AssertionError: write\(\) was called from another thread", write)
 
 
-@pytest.mark.parametrize(
-    ("path", "message"),
-    [("thread-while-write-waits", "from another thread"), ("thread-between-blocks", "while the server was not waiting")],
-)
-def test_what_another_thread_writes_while_a_slow_client_reads_reaches_nobody(
-    server_without_disk, tmp_path, path, message
-):
+@pytest.mark.parametrize("path", ["thread-while-write-waits", "thread-between-blocks"])
+def test_what_another_thread_writes_while_a_slow_client_reads_reaches_nobody(server_without_disk, tmp_path, path):
     server, tried = server_without_disk, tmp_path / "tried"
     before = server.get("/pid").text
     with server.wire(timeout=30) as wire:
@@ -60,8 +55,8 @@ def test_what_another_thread_writes_while_a_slow_client_reads_reaches_nobody(
         assert wire.reply().body == b"m" * LARGE + b"end"
         wire.expect_open()
     attempts = noted(server)
-    assert len(attempts) == 20 and all(attempt.startswith("AssertionError: write()") for attempt in attempts), attempts
-    assert message in attempts[-1]
+    message = "AssertionError: write() was called from another thread"
+    assert len(attempts) == 20 and all(attempt.startswith(message) for attempt in attempts), attempts
     assert server.get("/pid").text == before
 
 

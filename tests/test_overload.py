@@ -81,7 +81,7 @@ def unread(wire):
 
 
 def test_a_turn_and_one_that_waits_for_it_may_lose_their_patience_in_the_same_moment(diskless, tmp_path):
-    server = diskless("--timeout", "2", "--send-timeout", "1500ms", bind=f"unix:{tmp_path}/s.sock")
+    server = diskless("--queue-timeout", "2", "--send-timeout", "1500ms", bind=f"unix:{tmp_path}/s.sock")
     worker = server.live()[0].pid
     with server.wire(timeout=20) as greedy, server.wire(timeout=20) as patient:
         patient.expect_open()
@@ -271,7 +271,7 @@ def test_many_clients_that_take_nothing_are_counted_and_not_told_one_by_one(serv
 
 
 def test_many_503s_are_counted_and_not_told_one_by_one(diskless):
-    server = diskless("--timeout", "1", "--send-timeout", "20s")
+    server = diskless("--queue-timeout", "1", "--send-timeout", "20s")
     with server.wire(timeout=20) as greedy, ExitStack() as stack:
         wires = [stack.enter_context(server.wire(timeout=20)) for _ in range(100)]
         for wire in wires:

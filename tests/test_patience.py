@@ -48,7 +48,7 @@ def test_a_reply_made_slowly_is_sent_whole_to_a_client_that_reads_slowly(serve):
         assert len(wire.reply().body) == size
 
 
-def test_a_request_that_waits_longer_than_timeout_for_its_turn_gets_a_503(serve, tmp_path):
+def test_a_request_that_waits_longer_than_queue_timeout_for_its_turn_gets_a_503(serve, tmp_path):
     (tmp_path / "ticks.py").write_text(
         "import time\n"
         "def application(environ, start_response):\n"
@@ -59,7 +59,7 @@ def test_a_request_that_waits_longer_than_timeout_for_its_turn_gets_a_503(serve,
         "        yield b'tick'\n"
         "        time.sleep(0.1)\n"
     )
-    server = serve("ticks:application", "--timeout", "1", "--pythonpath", tmp_path)
+    server = serve("ticks:application", "--queue-timeout", "1", "--pythonpath", tmp_path)
     with server.wire(timeout=20) as first, server.wire(timeout=20) as second:
         assert second.exchange("/hello").status == 200
         first.get("/ticks")

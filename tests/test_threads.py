@@ -1,0 +1,326 @@
+"""Several threads in a worker: how many requests are in the application at once, what each thread keeps for itself, who waits
+and in which order, and that bytes and clients of all kinds find their own."""
+
+import hashlib
+import random
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from harness import Truncated, wait_until
+from harness.gate import Gate, unread
+from harness.interpreters import INTERPRETERS
+from harness.processes import open_files
+
+pytestmark = pytest.mark.tapster
+APP = "crowd:application"
+on_each_python = pytest.mark.parametrize("python", INTERPRETERS, ids=lambda each: each.name)
+
+
+@pytest.fixture
+def gate(serve, tmp_path):
+    """Where requests stay; opened before the servers are ended, whatever happens."""
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.close()
+
+
+@pytest.fixture
+def start(serve, tmp_path):
+    """Starts a server with so many threads, on a socket that tells what has been read."""
+
+    def start(threads, *options, **settings):
+        options = ["--threads", str(threads), "--keep-alive", "60", *options]
+        return serve(APP, *options, bind=f"unix:{tmp_path}/s.sock", **settings)
+
+    return start
+
+
+def connected(server, count, stack):
+    """That many connections that the server has accepted."""
+    wires = [stack.enter_context(server.wire(timeout=30)) for _ in range(count)]
+    for wire in wires:
+        wire.expect_open("/who")
+    return wires
+
+
+def send_in_order(wires, *targets):
+    """Sends a request on each connection, the next when the last has been read."""
+    for wire, target in zip(wires, targets, strict=True):
+        wire.get(target)
+        wait_until(lambda wire=wire: not unread(wire), 20, "the request is read")
+
+
+# Who runs where.
+
+
+@on_each_python
+def test_as_many_requests_as_there_are_threads_run_at_once(start, python):
+    python.require()
+    server = start(4, interpreter=python)
+    with ExitStack() as stack:
+        for _ in range(3):
+            wires = [stack.enter_context(server.wire(timeout=30)).get("/meet?4") for _ in range(4)]
+            names = {wire.reply().json for wire in wires}
+            assert names == {"MainThread", "tapster-1", "tapster-2", "tapster-3"}
+
+
+def test_a_preloaded_application_has_as_many_threads_in_each_worker(serve):
+    server = serve(APP, "--threads", "3", "--preload", "--keep-alive", "60", workers=2)
+    with ExitStack() as stack:
+        wires = {pid: [] for pid in server.worker_pids()}
+        while not all(len(mine) >= 3 for mine in wires.values()):
+            wire = stack.enter_context(server.wire(timeout=30))
+            wires[wire.exchange("/who").json["pid"]].append(wire)
+        for mine in wires.values():
+            sent = [wire.get("/meet?3") for wire in mine[:3]]
+            assert {wire.reply().json for wire in sent} == {"MainThread", "tapster-1", "tapster-2"}
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_one_more_than_there_are_threads_waits_until_one_is_free(start, gate, threads):
+    server = start(threads)
+    with ExitStack() as stack:
+        more, other = connected(server, 2, stack)
+        with gate.filled(server, threads) as wires:
+            send_in_order([more], f"/stay?{gate.path}")
+            assert other.send("BAD\r\n\r\n").reply().status == 400
+            assert len(gate.inside()) == threads
+            gate.let_go()
+            names = gate.wait_inside(threads + 1)
+            assert names[-1] in names[:-1]
+            gate.open()
+            assert [wire.reply().status for wire in (*wires, more)] == [200] * (threads + 1)
+
+
+@pytest.mark.parametrize(("threads", "workers"), [(1, 1), (1, 2), (2, 1), (3, 2)])
+def test_environ_tells_whether_there_are_several_threads_and_workers(serve, threads, workers):
+    told = serve(APP, "--threads", str(threads), workers=workers).get("/who").json
+    assert (told["multithread"], told["multiprocess"]) == (threads > 1, workers > 1)
+
+
+def test_a_single_thread_is_the_main_one(start):
+    server = start(1)
+    assert {server.get("/who").json["thread"] for _ in range(20)} == {"MainThread"}
+
+
+@on_each_python
+def test_each_thread_keeps_its_own_state_from_request_to_request(start, python):
+    python.require()
+    server = start(4, interpreter=python)
+    with ThreadPoolExecutor(8) as clients:
+        told = [reply.json for reply in clients.map(lambda _: server.get("/local", timeout=30), range(300))]
+    counts = Counter(ident for ident, _, _ in told)
+    assert all(ident == kept for ident, kept, _ in told) and 1 < len(counts) <= 4, counts
+    for ident, count in counts.items():
+        assert sorted(each for own, _, each in told if own == ident) == list(range(1, count + 1))
+
+
+def test_a_reply_is_made_and_closed_in_the_thread_of_its_call(start):
+    server = start(4)
+    with ThreadPoolExecutor(8) as clients:
+        for reply in clients.map(lambda number: server.get(f"/blocks?{number}", timeout=30), range(100)):
+            assert reply.body == b"block," * 5
+    steps = server.get("/notes").json
+    assert sorted(int(number) for number, *_ in steps) == list(range(100))
+    assert all(len(names) == 7 and len(set(names)) == 1 for _, *names in steps), steps
+    assert len({names[0] for _, *names in steps}) > 1
+
+
+def test_a_reply_that_pauses_between_its_blocks_holds_up_nobody(start, gate):
+    server = start(2)
+    with server.wire(timeout=30) as slow:
+        slow.get(f"/parts?{gate.path}")
+        (name,) = gate.wait_inside()
+        assert slow.socket.recv(1, 2)
+        others = {server.get("/who").json["thread"] for _ in range(50)}
+        assert len(others) == 1 and name not in others
+        gate.open()
+        assert slow.reply().text == f"first,{name}"
+
+
+def test_what_one_request_writes_by_the_means_of_another_reaches_nobody(start, gate):
+    server = start(2)
+    with server.wire(timeout=30) as lends, server.wire(timeout=30) as borrows:
+        lends.get(f"/lend?{gate.path}")
+        gate.wait_inside()
+        for _ in range(5):
+            went = borrows.exchange("/borrow").json
+            assert len(went) == 4 and all("was called from another thread" in each for each in went), went
+        gate.open()
+        assert lends.reply().body == b"own,own"
+        lends.expect_open("/who")
+        for _ in range(5):
+            went = borrows.exchange("/borrow").json
+            assert len(went) == 4 and "accepted" not in went, went
+
+
+# Who waits.
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_who_came_first_is_served_first(start, gate, threads):
+    server = start(threads)
+    with ExitStack() as stack:
+        wires = connected(server, 12, stack)
+        with gate.filled(server, threads):
+            send_in_order(wires, *(f"/note?{number}" for number in range(12)))
+            gate.let_go()
+            assert [wire.reply().json for wire in wires] == [str(number) for number in range(12)]
+            assert wires[0].exchange("/notes").json == [str(number) for number in range(12)]
+
+
+def test_above_limit_queue_a_503_is_answered_at_once_and_the_others_are_served(start, gate):
+    server = start(2, "--limit-queue", "3", "--queue-timeout", "0")
+    with ExitStack() as stack:
+        wires = connected(server, 6, stack)
+        with gate.filled(server, 2):
+            send_in_order(wires[:3], *["/note?waits"] * 3)
+            for wire in wires[3:]:
+                reply = wire.exchange("/note?too-many")
+                assert (reply.status, reply.header("connection")) == (503, "close")
+                wire.expect_closed()
+        assert [wire.reply().status for wire in wires[:3]] == [200] * 3
+    assert server.get("/notes").json == ["waits"] * 3
+    server.wait_log(r"\[WARNING\].* 503, since limit_queue requests wait")
+    assert server.stop() == 0
+    server.wait_log(r"refused requests .*: 3 \(queue_full 3\)")
+
+
+def test_a_place_in_the_queue_that_is_left_is_free_again(start, gate):
+    server = start(1, "--limit-queue", "1", "--queue-timeout", "300ms")
+    with ExitStack() as stack:
+        wires = connected(server, 5, stack)
+        with gate.filled(server, 1):
+            assert [wire.exchange("/note?late").status for wire in wires[:4]] == [503] * 4
+        assert wires[4].exchange("/who").status == 200
+    assert "limit_queue requests wait" not in server.log()
+
+
+def test_requests_that_follow_one_another_on_a_connection_wait_their_turn_and_are_answered_in_order(start):
+    server = start(4)
+    waits = random.Random(4)
+
+    def exchange(client):
+        naps = [f"{waits.random() / 200:.4f}{client:02}{number:02}" for number in range(25)]
+        with server.wire(timeout=30) as wire:
+            wire.send("".join(f"GET /nap?{nap} HTTP/1.1\r\nHost: a\r\n\r\n" for nap in naps))
+            assert [wire.reply().json for _ in naps] == naps
+            assert [wire.exchange(f"/nap?{nap}").json for nap in naps[:5]] == naps[:5]
+
+    with ThreadPoolExecutor(8) as clients:
+        list(clients.map(exchange, range(8)))
+
+
+# Many of all kinds.
+
+
+def exchange_at_random(server, seed):
+    """A few requests of any size and kind on one connection, all of whose answers must be right."""
+    chance = random.Random(seed)
+    with server.wire(timeout=60) as wire:
+        for _ in range(6):
+            size = int(10 ** (chance.random() * 6.3))
+            if chance.random() < 0.5:
+                number = chance.randrange(1 << 20)
+                assert wire.exchange(f"/give?{size},{number}").body == random.Random(number).randbytes(size)
+                continue
+            data = chance.randbytes(size)
+            if chance.random() < 0.5:
+                wire.send(f"POST /digest HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n").send(data)
+            else:
+                wire.send("POST /digest HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+                for place in range(0, size, 70_000):
+                    piece = data[place : place + 70_000]
+                    wire.send(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                wire.send("0\r\n\r\n")
+            assert wire.reply().json == [size, hashlib.sha256(data).hexdigest()]
+
+
+def test_bodies_of_all_sizes_are_whole_both_ways_with_many_clients(serve):
+    server = serve(APP, "--threads", "8")
+    with ThreadPoolExecutor(32) as clients:
+        list(clients.map(lambda seed: exchange_at_random(server, seed), range(64)))
+    assert len(server.ready()) == 1
+
+
+def leave_at_random(server, seed):
+    """Sends as much of a request, and takes as much of its reply, as chance has it, and goes away in one of two manners."""
+    chance = random.Random(seed)
+    size = int(10 ** (chance.random() * 6))
+    heads = [
+        f"GET /give?{size},{seed} HTTP/1.1\r\nHost: a\r\n\r\n",
+        f"GET /give?{size},{seed} HTTP/1.0\r\n\r\n",
+        "GET /blocks?left HTTP/1.1\r\nHost: a\r\n\r\n",
+        f"POST /digest HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n{'x' * size}",
+    ]
+    whole = chance.choice(heads).encode() * chance.choice([1, 1, 3])
+    with server.wire(timeout=30) as wire:
+        try:
+            wire.send(whole[: chance.choice([chance.randrange(len(whole)), len(whole)])])
+            if chance.random() < 0.5:
+                # Whatever of a reply is there soon; there may never be one.
+                wire.socket.settimeout(chance.random() / 20)
+                wire.socket.recv(chance.randrange(1, size + 2))
+        except OSError:
+            pass
+        if chance.random() < 0.5:
+            wire.reset()
+
+
+def test_clients_that_leave_at_any_moment_cost_neither_a_thread_nor_a_descriptor(serve):
+    server = serve(APP, "--threads", "4", "--client-header-timeout", "2s")
+    worker = server.live()[0].pid
+    server.get("/who")
+    files = len(open_files(worker))
+    with ThreadPoolExecutor(16) as clients:
+        list(clients.map(lambda seed: leave_at_random(server, seed), range(400)))
+    with ExitStack() as stack:
+        wires = [stack.enter_context(server.wire(timeout=30)).get("/meet?4") for _ in range(4)]
+        assert len({wire.reply().json for wire in wires}) == 4
+    wait_until(lambda: len(open_files(worker)) <= files, 20, lambda: f"{len(open_files(worker))} files, not {files}")
+    assert len(server.ready()) == 1
+
+
+def test_a_client_that_leaves_while_its_request_waits_takes_no_turn_from_the_others(start, gate):
+    server = start(1)
+    with ExitStack() as stack:
+        leaver, stayer = connected(server, 2, stack)
+        with gate.filled(server, 1):
+            send_in_order([leaver, stayer], "/note?left", "/note?stayed")
+            leaver.reset()
+        assert stayer.reply().json == "stayed"
+
+
+def test_requests_get_their_own_answers_while_others_are_cut_off(serve):
+    server = serve(APP, "--threads", "4")
+    stop, wrong = threading.Event(), []
+
+    def leave():
+        seed = 1000
+        while not stop.is_set():
+            leave_at_random(server, seed := seed + 1)
+
+    def ask(client):
+        with server.wire(timeout=30) as wire:
+            for number in range(150):
+                asked = f"0.000{client:02}{number:03}"
+                try:
+                    answered = wire.exchange(f"/nap?{asked}").json
+                except Truncated as error:
+                    answered = error
+                if answered != asked:
+                    wrong.append((asked, answered))
+
+    leaver = threading.Thread(target=leave)
+    leaver.start()
+    try:
+        with ThreadPoolExecutor(6) as clients:
+            list(clients.map(ask, range(6)))
+    finally:
+        stop.set()
+        leaver.join()
+    assert not wrong, wrong[:5]

@@ -1,0 +1,339 @@
+"""Requests that take longer than `timeout` in code that Python can interrupt: their clients are answered or cut off, the log
+tells where they were, `tapster.RequestTimeout` ends them, and nobody else notices."""
+
+import random
+import re
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from harness import Truncated, wait_until
+from harness.gate import Gate
+from harness.interpreters import INTERPRETERS
+
+pytestmark = pytest.mark.tapster
+APP = "late:application"
+INTERRUPTED = "tapster.RequestTimeout"
+on_each_python = pytest.mark.parametrize("python", INTERPRETERS, ids=lambda each: each.name)
+threads_1_or_4 = pytest.mark.parametrize("threads", [1, 4])
+
+
+@pytest.fixture
+def gate(serve, tmp_path):
+    """Where requests stay; opened before the servers are ended, whatever happens."""
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.close()
+
+
+@pytest.fixture
+def start(serve):
+    """Starts a server with so many threads, in which a request may take a second, and no worker is replaced for it."""
+
+    def start(threads, *options, **settings):
+        return serve(APP, "--threads", str(threads), "--timeout", "1", "--timeout-grace", "60", *options, **settings)
+
+    return start
+
+
+def notes(server, count):
+    """What requests have noted, when it is so much."""
+    found = []
+
+    def noted():
+        found.extend(server.get("/notes").json)
+        return len(found) >= count
+
+    wait_until(noted, 20, lambda: f"{count} notes, not {found}")
+    return found
+
+
+def expect_serving(server, threads):
+    """The first worker is the one that serves, and none of its threads is lost."""
+    with ExitStack() as stack:
+        wires = [stack.enter_context(server.wire(timeout=30)).get(f"/meet?{threads}") for _ in range(threads)]
+        assert len({wire.reply().json for wire in wires}) == threads
+    assert len(server.ready()) == 1 and "WORKER TIMEOUT" not in server.log()
+
+
+def late(text):
+    """What the log says first of the request that `text` names."""
+    return rf"\[ERROR\] the request {re.escape(text)} has been in the application for 1(\.\d+)?s, longer than timeout = 1s"
+
+
+# What becomes of such a request.
+
+
+@on_each_python
+@threads_1_or_4
+@pytest.mark.parametrize("hang", ["between", "python"])
+def test_its_client_gets_a_504_its_stack_is_logged_and_it_is_interrupted(start, python, threads, hang):
+    python.require()
+    server = start(threads, interpreter=python)
+    reply = server.get(f"/{hang}?one")
+    assert (reply.status, reply.header("connection")) == (504, "close")
+    assert "took too long" in reply.text
+    server.wait_log(late(f"GET /{hang}?one") + ": its client gets a 504")
+    function = {"between": "hang_between_instructions", "python": "hang_in_python"}[hang]
+    stack = server.wait_log(r"What Python is doing while the request GET /\w+\?one is late:\n(?:(?! \[\w+\] ).*\n)*?.*in hang_\w+")
+    assert re.search(r"Thread (MainThread|tapster-\d) .* which is late .*\n(.*\n)* +File \".*late\.py\", line", stack[0])
+    assert stack[0].endswith(f"in {function}")
+    (one, raised), (_, last, _) = notes(server, 2)
+    assert (one, raised, last) == ("one", INTERRUPTED, "finally")
+    server.wait_log(rf"request GET /{hang}\?one was interrupted after its timeout")
+    server.wait_log(rf"the request GET /{hang}\?one has come back from the application")
+    expect_serving(server, threads)
+
+
+def test_a_client_that_wants_json_gets_its_504_as_that_and_one_of_head_no_body(start):
+    server = start(2)
+    with server.wire() as wire:
+        reply = wire.exchange("/between?json", "Accept: application/json")
+        assert (reply.status, reply.header("content-type")) == (504, "application/problem+json")
+        assert reply.json["status"] == 504
+        wire.expect_closed()
+    with server.wire() as wire:
+        reply = wire.exchange("/between?head", method="HEAD")
+        assert reply.status == 504 and int(reply.header("content-length")) > 0
+        wire.expect_closed()
+
+
+def test_the_stacks_of_all_threads_are_logged_the_late_one_first(start, gate):
+    server = start(3, "--timeout", "2")
+    with server.wire(timeout=30) as ticking:
+        ticking.get(f"/ticks-until?{gate.path}")
+        assert ticking.socket.recv(1, socket.MSG_PEEK)
+        assert server.get("/between?late").status == 504
+        told = server.wait_log(r"What Python is doing(.*\n)*?.*in hang_between_instructions\n(.*\n)*?.*in ticks_until\n")[0]
+        first, *others = re.findall(r"^Thread (\S+) \(ident \d+\)", told, re.MULTILINE)
+        assert len({first, *others}) == 1 + len(others) >= 2
+        assert others and all(re.fullmatch(r"MainThread|tapster-\d", name) for name in (first, *others))
+        gate.open()
+        ticking.reply()
+
+
+def test_requests_that_time_out_are_counted_with_those_that_are_refused(start):
+    server = start(4)
+    with ThreadPoolExecutor(4) as clients:
+        assert [reply.status for reply in clients.map(lambda _: server.get("/between?counted"), range(4))] == [504] * 4
+    assert server.stop() == 0
+    server.wait_log(r"refused requests .*: 4 \(timeout 4\)")
+
+
+@pytest.mark.parametrize("name", ["", "with-a-length"])
+def test_a_reply_that_has_begun_is_cut_off(start, name):
+    server = start(2)
+    with server.wire() as wire:
+        with pytest.raises(Truncated) as raised:
+            wire.exchange(f"/begun?{name}")
+        assert raised.value.reply.body == b"first"
+    server.wait_log(late(f"GET /begun?{name}") + ": its client, which has a part of the reply, is cut off")
+    assert notes(server, 2)[0] == [name, INTERRUPTED]
+    expect_serving(server, 2)
+
+
+def test_a_reply_that_has_begun_and_ends_with_the_connection_is_reset(start):
+    server = start(1)
+    with server.wire() as wire:
+        wire.send("GET /begun HTTP/1.0\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            while wire.socket.recv(1000):
+                pass
+
+
+def test_code_behind_a_reply_that_is_whole_is_interrupted_too(start):
+    server = start(2)
+    with server.wire() as wire:
+        assert wire.exchange("/closing?behind").body == b"whole"
+        wire.expect_closed()
+    assert notes(server, 2)[0] == ["behind", INTERRUPTED]
+    server.wait_log(late("GET /closing?behind"))
+    expect_serving(server, 2)
+
+
+def test_code_that_goes_on_after_each_exception_is_interrupted_all_the_same(start):
+    server = start(1)
+    assert server.get("/swallow?all").status == 504
+    assert notes(server, 2)[0] == ["all", INTERRUPTED]
+    expect_serving(server, 1)
+
+
+def test_a_client_that_has_left_changes_nothing(start):
+    server = start(1)
+    with server.wire() as wire:
+        wire.get("/between?left")
+        wire.reset()
+    assert notes(server, 2)[0] == ["left", INTERRUPTED]
+    server.wait_log(late("GET /between?left"))
+    expect_serving(server, 1)
+
+
+def test_requests_that_follow_on_its_connection_are_not_run(start):
+    server = start(2)
+    with server.wire() as wire:
+        wire.get("/between?first").get("/note?second")
+        server.wait_log(late("GET /between?first"))
+        with suppress(BrokenPipeError):
+            wire.get("/note?third")
+        assert wire.reply().status == 504
+        wire.expect_closed()
+    assert notes(server, 2)[0] == ["first", INTERRUPTED]
+    assert server.get("/notes").json == []
+
+
+# Who goes on.
+
+
+@threads_1_or_4
+def test_an_application_that_takes_no_notice_answers_nobody(start, gate, threads):
+    server = start(threads, "--keep-alive", "60")
+    with ExitStack() as stack:
+        wires = [stack.enter_context(server.wire(timeout=30)) for _ in range(threads)]
+        for wire in wires:
+            wire.get(f"/stubborn?{gate.path}")
+        for wire in wires:
+            assert wire.reply().status == 504
+            wire.expect_closed()
+        gate.wait_inside(threads)
+        # Connections that are there when the late replies come.
+        others = [stack.enter_context(server.wire(timeout=30)).get(f"/note?{number}") for number in range(20)]
+        gate.open()
+        assert [wire.reply().json for wire in others] == [str(number) for number in range(20)]
+        for wire in others:
+            wire.expect_open("/who")
+    found = notes(server, threads)
+    assert found.count("RequestTimeout") == threads and "went on" not in found
+    expect_serving(server, threads)
+
+
+@threads_1_or_4
+def test_only_requests_that_are_late_are_interrupted(serve, threads):
+    server = serve(APP, "--threads", str(threads), "--timeout", "50ms", "--timeout-grace", "60")
+    wrong = []
+
+    def ask(client):
+        for number in range(160 // threads):
+            # One that takes about as long as it may, and one that may find its exception in the way.
+            for path in ("about", "quick"):
+                asked = f"0.05,{client},{number}"
+                with server.wire(timeout=30) as wire:
+                    reply = wire.exchange(f"/{path}?{asked}", "Connection: close")
+                    wire.expect_closed()
+                if reply.status != 504 and (reply.status, reply.text) != (200, asked):
+                    wrong.append((path, asked, reply))
+
+    with ThreadPoolExecutor(threads) as clients:
+        list(clients.map(ask, range(threads)))
+    assert not wrong, wrong[:3]
+    interrupted, log = notes(server, 1), server.log()
+    late = set(re.findall(r"the request GET (/\S+) has been in the application", log))
+    assert late >= set(interrupted) and len(set(interrupted)) == len(interrupted)
+    assert "Traceback" not in log and "ignored" not in log
+    assert len(server.ready()) == 1
+
+
+def test_an_exception_that_could_not_be_raised_any_more_hits_no_later_request(start):
+    server = start(1)
+    for _ in range(3):
+        with server.wire() as wire:
+            assert wire.exchange("/closing-in-c").body == b"whole"
+        for number in range(5):
+            assert server.get(f"/quick?{number}").text == str(number)
+    server.wait_log("the request GET /closing-in-c has come back from the application", count=3)
+    assert server.get("/notes").json == [] and "Traceback" not in server.log()
+
+
+def test_other_requests_are_answered_while_some_time_out(start):
+    server = start(4)
+    with ThreadPoolExecutor(3) as clients, server.wire(timeout=30) as wire:
+        late = [clients.submit(server.get, f"/{hang}?one") for hang in ("between", "between", "python")]
+        while not all(each.done() for each in late):
+            assert wire.exchange("/quick?1,other").text == "1,other"
+        assert [each.result().status for each in late] == [504] * 3
+    expect_serving(server, 4)
+
+
+def test_a_request_that_is_answered_before_it_could_begin_is_not_run(start, gate):
+    server = start(3, "--timeout-grace", "4")
+    with ExitStack() as stack:
+        holds, runs, hangs = (stack.enter_context(server.wire(timeout=30)) for _ in range(3))
+        holds.get(f"/stay?{gate.path},lock")
+        gate.wait_inside()
+        # These have threads, which wait for the interpreter's lock.
+        runs.get("/note?run-all-the-same")
+        hangs.get("/between?run-all-the-same")
+        assert [wire.reply().status for wire in (holds, runs, hangs)] == [504] * 3
+        gate.open()
+        for name in ("stay", "note", "between"):
+            server.wait_log(rf"the request GET /{name}\?\S* has come back from the application", 20)
+    assert server.get("/notes").json == []
+    expect_serving(server, 3)
+
+
+# What does not count.
+
+
+@threads_1_or_4
+def test_a_reply_that_gives_a_block_now_and_then_may_take_as_long_as_it_likes(start, threads):
+    server = start(threads, "--timeout", "1500ms")
+    assert server.get("/ticks?12,0.3", timeout=30).body == b"tick," * 12
+    assert "longer than timeout" not in server.log()
+
+
+def test_without_a_timeout_nothing_is_interrupted(serve):
+    server = serve(APP, "--threads", "2", "--timeout", "0", "--timeout-grace", "0")
+    assert server.get("/ticks?1,2.5").body == b"tick,"
+    assert "TIMEOUT" not in server.log().upper()
+
+
+def test_the_wait_for_a_thread_does_not_count(start):
+    server = start(1, "--timeout", "2")
+    with server.wire(timeout=30) as wire:
+        for _ in range(5):
+            wire.get("/nap?0.7")
+        assert [wire.reply().status for _ in range(5)] == [200] * 5
+
+
+def test_an_idle_thread_and_an_idle_connection_do_not_count(start):
+    server = start(2, "--timeout", "300ms", "--keep-alive", "60")
+    with server.wire() as wire:
+        wire.expect_open("/who")
+        wait = time.monotonic() + 1.5
+        wait_until(lambda: time.monotonic() > wait)
+        wire.expect_open("/who")
+    expect_serving(server, 2)
+
+
+def test_a_client_that_is_slow_to_take_its_reply_does_not_count(start):
+    server = start(1)
+    with server.wire(timeout=30) as wire:
+        wire.get("/pushed?20,1048576")
+        assert wire.socket.recv(1, socket.MSG_PEEK)
+        # Nothing of it is taken for longer than the application may take.
+        for _ in range(4):
+            assert server.get("/nap?0.5").status == 200
+        assert len(wire.reply().body) == 20 << 20
+    assert "longer than timeout" not in server.log()
+
+
+def test_nor_does_one_for_which_the_application_has_to_wait(serve, tmp_path):
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    server = serve(APP, "--timeout", "3", "--tmp-upload-dir", folder)
+    folder.rmdir()
+    with server.wire(timeout=30) as wire:
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        wire.get(f"/pushed?1,{24 << 20}")
+        server.wait_log("can't keep a reply")
+        begun, taken = time.monotonic(), []
+        # A little at a time, for longer than the application may take by itself.
+        while time.monotonic() < begun + 4:
+            taken.append(wire.socket.recv(1 << 15))
+            time.sleep(0.02)
+        wire._buffer = b"".join(taken)
+        assert len(wire._buffer) < 16 << 20, "the client was not slow"
+        assert wire.reply().body == b"p" * (24 << 20)
+    assert "longer than timeout" not in server.log()
