@@ -71,6 +71,8 @@ pub(crate) struct Reactor {
     job: Option<Job>,
     /// Requests that have been in the application.
     tickets: u64,
+    /// How many of the requests in the application have no deadline any more.
+    stuck: usize,
     /// The thread that has the reactor.
     thread: usize,
     baton: Arc<Baton>,
@@ -161,6 +163,7 @@ impl Reactor {
             returned: VecDeque::new(),
             job: None,
             tickets: 0,
+            stuck: 0,
             thread: 0,
             baton,
             listeners,
@@ -354,7 +357,12 @@ impl Reactor {
         let board = self.tools.common.board;
         board.set_accepting(accepting);
         let timeout = self.timeout();
-        board.idle();
+        // While a request runs that has a deadline, the poll ends by then: one that does not is a process at a halt.
+        if self.tools.turns.running() == self.stuck {
+            board.idle();
+        } else {
+            board.busy(Duration::from_millis(now));
+        }
         let polled = self.poll.poll(&mut self.events, timeout);
         // Before anything else: a loop that never comes back here must not go unnoticed.
         board.busy(tapster_sys::stamp::monotonic());

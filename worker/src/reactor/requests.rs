@@ -71,6 +71,7 @@ impl Reactor {
         }
         let (lateness, spent) = (away.lateness, tools.clock.now - away.since);
         let wanted = std::mem::take(&mut away.wanted);
+        self.stuck -= usize::from(lateness == Lateness::Stuck);
         if lateness != Lateness::InTime {
             log::warn!("{wanted} has come back from the application after {}", words(spent));
             connection.forget_client();
@@ -110,6 +111,7 @@ impl Reactor {
             }
             Lateness::TimedOut => {
                 away.lateness = Lateness::Stuck;
+                self.stuck += 1;
                 self.report_stuck(key);
             }
             Lateness::Stuck => {}
