@@ -10,7 +10,7 @@ import pytest
 
 from harness import Load, Truncated, wait_until
 from harness.bystanders import Bystanders
-from harness.processes import alive
+from harness.processes import alive, open_files
 
 pytestmark = pytest.mark.tapster
 
@@ -165,6 +165,24 @@ def test_a_client_never_gets_what_goes_to_a_standard_stream_that_was_closed(star
             wire.expect_open("/pid")
             wire.close()
         bystanders.expect_unharmed()
+
+
+@several
+@pytest.mark.parametrize("which", ["1", "2"])
+def test_nor_does_an_upload_that_is_kept_on_disk(start, tmp_path, threads, which):
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    server = start(threads, "--tmp-upload-dir", folder)
+    data = os.urandom(4_000_000)
+    with server.wire() as uploads, server.wire() as other:
+        pid = other.exchange("/pid").json
+        assert uploads.exchange("/pid").json == pid
+        assert other.exchange(f"/does?closes-{which}").status == 200
+        uploads.send(f"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: {len(data)}\r\n\r\n").send(data[:-1])
+        wait_until(lambda: any(str(folder) in target for target in open_files(pid).values()), what="it is on disk")
+        other.exchange("/prints?x")
+        assert other.exchange("/fail?x").status == 500
+        assert uploads.send(data[-1:]).reply().body == data
 
 
 @several

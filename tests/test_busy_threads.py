@@ -9,6 +9,7 @@ import pytest
 from harness import wait_until
 from harness.gate import HOW, Gate, unread
 from harness.processes import open_files
+from harness.rest import wait_at_rest
 
 pytestmark = pytest.mark.tapster
 MEGABYTE = 1 << 20
@@ -121,7 +122,8 @@ def test_a_client_that_is_slow_gets_the_rest_of_its_reply(start):
         unknown.get(f"/give?{size},2")
         for wire in (known, unknown):
             assert wire.socket.recv(1, 2)
-        wait_until(lambda: server.get("/notes").json, what="the application is done with both")
+        wait_until(lambda: server.get("/notes").json, what="the application has given all of both")
+        wait_at_rest(server.live()[0].pid)
         with busy():
             assert known.reply().body == expected
             assert len(unknown.reply().body) == size

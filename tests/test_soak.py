@@ -133,7 +133,7 @@ def test_nothing_is_left_of_thousands_of_mixed_requests_and_development_mode_fin
     more = {kind: number for kind, number in grown(second, last).items() if number > 15 * TIMES}
     assert not more, f"more than a third earlier, after {requests} requests: {more}"
     # Blocks are Python's own of at most 512 bytes: some hundred come and go with frameworks' caches.
-    assert last["blocks"] - second["blocks"] < 1500 + 500 * TIMES, (second["blocks"], last["blocks"])
+    assert last["blocks"] - second["blocks"] < 1000, (second["blocks"], last["blocks"])
     # All that malloc() gave out, Rust's included. Eight bytes a request are less than its smallest piece.
     allocated = (second["allocated"], last["allocated"])
     assert allocated[1] - allocated[0] < 8 * requests // 3 + 100_000, allocated
@@ -181,7 +181,7 @@ def test_a_million_requests_leave_the_worker_as_it_was(start, threads):
     assert now["blocks"] - then["blocks"] < 500, (then["blocks"], now["blocks"])
     # Half a byte for each request: the buffers of a thread that has its first turn. malloc()'s smallest piece is 24.
     assert now["allocated"] - then["allocated"] < 400_000, (then["allocated"], now["allocated"])
-    assert memory_now - memory_then < MEGABYTE, (memory_then, memory_now)
+    assert memory_now - memory_then < 2 * MEGABYTE, (memory_then, memory_now)
     assert tasks(server) == running
     strange = unexpected(server.log())
     assert not strange, "\n".join(strange[:20])

@@ -1,7 +1,6 @@
 """Requests that take longer than `timeout` in code that Python can interrupt: their clients are answered or cut off, the log
 tells where they were, `tapster.RequestTimeout` ends them, and nobody else notices."""
 
-import random
 import re
 import socket
 import time
