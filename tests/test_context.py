@@ -75,6 +75,19 @@ def test_what_only_a_requests_context_holds_is_gone_with_the_request(server):
     assert server.get("/held").text == "no"
 
 
+def test_a_context_that_was_left_as_it_was_found_is_as_new_to_the_next_request(server):
+    for _ in range(3):
+        assert server.get("/sets-and-undoes").text == "undone"
+        assert server.get("/see").json[2] == "unset"
+
+
+def test_a_token_of_one_request_undoes_nothing_in_the_next(server):
+    with server.wire() as wire:
+        assert wire.exchange("/keeps-a-token").text == "kept"
+        assert "was created in a different Context" in wire.exchange("/uses-the-token").text
+        assert wire.exchange("/see").json[2] == "unset"
+
+
 def test_the_precision_of_decimal_numbers_does_not_leak(server):
     assert [server.get("/precision").text for _ in range(3)] == ["28"] * 3
 

@@ -24,8 +24,9 @@ use crate::reactor::{MAIN, Reactor};
 
 /// A reactor that has been parked for longer than this is taken by another thread, in milliseconds.
 const MOMENT: Millis = 1;
-/// How often the monitor looks while calls follow one another.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How often the monitor looks while calls follow one another: as often as Python itself takes its lock from a thread that
+/// computes (`sys.getswitchinterval()`). Each look costs the thread that serves two changes of context.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Where the reactor is left, and those who wait for it.
 pub(crate) struct Baton {

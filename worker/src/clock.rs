@@ -22,7 +22,8 @@ pub(crate) struct Clock {
 impl Clock {
     /// For a server that replies name or not.
     pub(crate) fn new(named: bool) -> Self {
-        let mut clock = Self { now: 0, dates: DateCache::new(), server: ServerFields { named, date: [b' '; 29] } };
+        let mut clock =
+            Self { now: 0, dates: DateCache::new(), server: ServerFields { named, ..ServerFields::default() } };
         clock.look();
         clock
     }

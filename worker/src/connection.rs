@@ -57,6 +57,8 @@ pub(crate) struct Connection {
     ended: bool,
     /// The client would not send another request.
     client_closes: bool,
+    /// The body of the request that is in the application.
+    pub(crate) body: Complete,
     /// The request that came last had a body.
     brought_body: bool,
     /// How many requests it has brought.
@@ -94,6 +96,7 @@ impl Connection {
             hung_up: false,
             ended: false,
             client_closes: false,
+            body: Complete::NoBody,
             brought_body: false,
             requests: 0,
             spare_since: NEVER,
@@ -140,7 +143,7 @@ impl Connection {
     }
 
     fn run(&mut self, tools: &mut Tools) -> Verdict {
-        // Whether `tools.head` is of the request in front of this connection's buffer.
+        // Whether `tools.sheet` is of the request in front of this connection's buffer.
         let mut head_is_here = false;
         loop {
             let step = match std::mem::replace(&mut self.state, State::Idle) {
@@ -322,20 +325,20 @@ impl Connection {
         }
     }
 
-    /// Parses the head in front of the buffer into `tools.head`.
+    /// Parses the head in front of the buffer into `tools.sheet`.
     #[inline]
     fn parse(&self, tools: &mut Tools) -> Result<Progress<()>, Reject> {
         let (bytes, names) = (self.input.bytes(), tools.common.proxies.names(self.standing));
-        let progress = parse_head(bytes, &tools.limits, names, &mut tools.head)?;
+        let progress = parse_head(bytes, &tools.limits, names, &mut tools.sheet.head)?;
         if progress == Progress::Ready(()) {
-            tools.common.proxies.mount(&mut tools.head, bytes)?;
+            tools.common.proxies.mount(&mut tools.sheet.head, bytes)?;
         }
         Ok(progress)
     }
 
     /// The head is complete: what follows it?
     fn take_head(&mut self, tools: &mut Tools) -> Step {
-        let head = &tools.head;
+        let head = &tools.sheet.head;
         self.client_closes = !head.keep_alive;
         let behind = self.input.len() - head.size;
         let is_here = match head.body {
@@ -365,7 +368,7 @@ impl Connection {
             }
         }
         self.deadline.at = arriving.pace.deadline(&tools.times);
-        Step::Go(State::Body { head_size: tools.head.size, arriving: Box::new(arriving) })
+        Step::Go(State::Body { head_size: tools.sheet.head.size, arriving: Box::new(arriving) })
     }
 
     /// The request is complete.
@@ -404,18 +407,12 @@ impl Connection {
         Step::Rest(State::Queued { complete, until, waits: true }, Verdict::AwaitTurn)
     }
 
-    /// The request that is to run, with which the connection goes away.
+    /// Its request is to run, with which it goes away.
     #[inline]
-    pub(crate) fn take_request(&mut self) -> Complete {
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Queued { complete, .. } => {
-                self.brought_body = !matches!(complete, Complete::NoBody);
-                complete
-            }
-            other => {
-                self.state = other;
-                Complete::NoBody
-            }
+    pub(crate) fn take_request(&mut self) {
+        if let State::Queued { complete, .. } = std::mem::replace(&mut self.state, State::Idle) {
+            self.brought_body = !matches!(complete, Complete::NoBody);
+            self.body = complete;
         }
     }
 

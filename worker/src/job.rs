@@ -17,12 +17,21 @@ use crate::crew::Player;
 use crate::reply::ReplySink;
 
 /// A request's body, wherever it is.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Complete {
+    #[default]
     NoBody,
     /// So many bytes behind the head, in the connection's buffer.
     InPlace(usize),
     Stored(Store),
+}
+
+/// What a request is read into: one for each that is in the application, and one on the bench, used again for their memory.
+#[derive(Default)]
+pub(crate) struct Sheet {
+    pub(crate) head: Head,
+    /// What its reply says of the server.
+    pub(crate) server: ServerFields,
 }
 
 /// A request that a thread is to take into the application.
@@ -31,10 +40,7 @@ pub(crate) struct Job {
     /// Tells it from all others of the worker.
     pub(crate) ticket: u64,
     pub(crate) connection: Box<Connection>,
-    pub(crate) head: Box<Head>,
-    pub(crate) complete: Complete,
-    /// What its reply says of the server.
-    pub(crate) server: ServerFields,
+    pub(crate) sheet: Box<Sheet>,
     /// The connection may bring another request.
     pub(crate) stays: bool,
     /// Whether the time that it spends waiting is to be measured.
@@ -47,7 +53,7 @@ pub(crate) struct Done {
     pub(crate) ticket: u64,
     pub(crate) connection: Box<Connection>,
     /// For its memory.
-    pub(crate) head: Box<Head>,
+    pub(crate) sheet: Box<Sheet>,
     pub(crate) outcome: Outcome,
     /// How long the application waited for other things than the CPU, where that was measured.
     pub(crate) waited: Option<Duration>,
@@ -79,16 +85,17 @@ impl Job {
             self.call(py, player, common).unwrap_or_else(Outcome::Refused)
         };
         player.end(py);
-        let Self { key, ticket, connection, head, .. } = self;
-        Done { key, ticket, connection, head, outcome, waited: begun.map(Stopwatch::waited) }
+        self.connection.body = Complete::NoBody;
+        let Self { key, ticket, connection, sheet, .. } = self;
+        Done { key, ticket, connection, sheet, outcome, waited: begun.map(Stopwatch::waited) }
     }
 
     fn call(&mut self, py: Python<'_>, player: &mut Player, common: &Common) -> Result<Outcome, Reject> {
-        let (head, connection) = (&*self.head, &mut *self.connection);
+        let (Sheet { head, server }, connection) = (&*self.sheet, &mut *self.connection);
         let size = head.size;
         let origin = common.proxies.origin(connection.standing, head, connection.input.bytes())?;
         let mut used = size;
-        let body = match &mut self.complete {
+        let body = match &mut connection.body {
             Complete::NoBody => RequestBody::Empty,
             Complete::InPlace(length) => {
                 used += *length;
@@ -114,7 +121,7 @@ impl Job {
             gave_up: false,
         };
         let mut wire = Wire { out: &mut connection.out.memory, sink: &mut sink };
-        let ending = player.caller.call(py, request, self.stays, self.server, &mut wire);
+        let ending = player.caller.call(py, request, self.stays, server, &mut wire);
         let gave_up = sink.gave_up;
         connection.input.used(used);
         if gave_up {

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use tapster_config::Settings;
-use tapster_wire::{Head, Limits, Outbox};
+use tapster_wire::{Limits, Outbox};
 
 use crate::buffer::Buffer;
 use crate::clock::{Clock, Times};
 use crate::common::Common;
 use crate::connection::Connection;
-use crate::job::Job;
+use crate::job::{Job, Sheet};
 use crate::refusals::Refusals;
 use crate::seat::Wanted;
 use crate::turns::Turns;
@@ -19,16 +19,16 @@ use crate::turns::Turns;
 /// The worker's one workbench.
 pub(crate) struct Tools {
     pub(crate) common: Arc<Common>,
-    /// The head of the request that is being looked at.
-    pub(crate) head: Box<Head>,
+    /// For the request that is being looked at.
+    pub(crate) sheet: Box<Sheet>,
     pub(crate) limits: Limits,
     pub(crate) times: Times,
     pub(crate) refusals: Refusals,
     pub(crate) spare: Buffer,
     pub(crate) spare_out: Outbox,
-    /// Heads that have been used, for their memory.
+    /// Sheets that have been used, for their memory.
     #[expect(clippy::vec_box, reason = "what goes from hand to hand is the box")]
-    pub(crate) heads: Vec<Box<Head>>,
+    pub(crate) sheets: Vec<Box<Sheet>>,
     /// The same of these.
     pub(crate) wanted: Vec<Wanted>,
     pub(crate) clock: Clock,
@@ -49,12 +49,12 @@ impl Tools {
         Self {
             times: common.times,
             common,
-            head: Box::default(),
+            sheet: Box::default(),
             limits: limits(settings),
             refusals: Refusals::new(),
             spare: Buffer::spare(),
             spare_out: Outbox::default(),
-            heads: Vec::new(),
+            sheets: Vec::new(),
             wanted: Vec::new(),
             clock: Clock::new(settings.server_header),
             turns: Turns::new(settings.threads as usize, settings.limit_queue as usize),
@@ -69,19 +69,20 @@ impl Tools {
     #[inline]
     pub(crate) fn wanted(&mut self, connection: &Connection) -> Wanted {
         let mut wanted = self.wanted.pop().unwrap_or_default();
-        wanted.note(&self.head, connection.input.bytes());
+        wanted.note(&self.sheet.head, connection.input.bytes());
         wanted
     }
 
     /// The same request, to go into the application with its connection.
     #[inline]
     pub(crate) fn job(&mut self, key: usize, ticket: u64, mut connection: Box<Connection>) -> Job {
-        let complete = connection.take_request();
-        let head = std::mem::replace(&mut self.head, self.heads.pop().unwrap_or_default());
+        connection.take_request();
+        self.sheet.server = self.clock.server;
+        let sheet = std::mem::replace(&mut self.sheet, self.sheets.pop().unwrap_or_default());
         let is_last = connection.requests + 1 >= self.most_requests;
         let stays = self.times.keep_alive > 0 && !self.retiring && !is_last;
         let measured = self.turns.enter();
-        Job { key, ticket, connection, head, complete, server: self.clock.server, stays, measured }
+        Job { key, ticket, connection, sheet, stays, measured }
     }
 }
 

@@ -1,9 +1,14 @@
 //! What a socket can be made to do that no safe library offers.
 //!
-//! Called by the worker, to cut off a client whose reply can't be completed.
+//! Receiving and sending are here too, by system call: in a process with several threads the C library makes each recv(2) and
+//! send(2) of its own a place where the thread may be cancelled (pthreads(7)), which nobody does, and which costs as much as
+//! many another step of a request.
+//!
+//! Called by the worker for its clients' sockets.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::null;
 
 /// Ends a TCP connection at once with a reset, although other descriptors of the socket are open (a file that the application
 /// was given, a process that it forked); what was not sent is dropped. Closing with `SO_LINGER` would wait for the last of
@@ -39,11 +44,55 @@ pub fn receive(socket: BorrowedFd<'_>, into: &mut Vec<u8>, most: usize) -> io::R
     let room = spare.len().min(most);
     // SAFETY: the descriptor is open for the borrow's length, and the kernel writes at most `room` bytes to memory of the
     // vector's that is at least as large.
-    let count = unsafe { libc::recv(socket.as_raw_fd(), spare.as_mut_ptr().cast(), room, 0) };
-    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    let count = unsafe { recv(socket, spare.as_mut_ptr().cast(), room) }?;
     // SAFETY: the kernel has written that many bytes behind the vector's end, within its capacity.
     unsafe { into.set_len(into.len() + count) };
     Ok(count)
+}
+
+/// Receives once, as much as `into` has room for.
+///
+/// # Errors
+/// The errno of recv(2).
+#[inline]
+pub fn read(socket: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the descriptor is open for the borrow's length, and the kernel writes no more bytes than the slice has.
+    unsafe { recv(socket, into.as_mut_ptr(), into.len()) }
+}
+
+/// Sends once. No SIGPIPE comes of it.
+///
+/// # Errors
+/// The errno of send(2).
+#[inline]
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let nobody = null::<libc::sockaddr>();
+    // SAFETY: the descriptor is open for the borrow's length, the kernel reads no more bytes than the slice has, and no address.
+    let count = unsafe {
+        libc::syscall(
+            libc::SYS_sendto,
+            socket.as_raw_fd(),
+            bytes.as_ptr(),
+            bytes.len(),
+            libc::MSG_NOSIGNAL,
+            nobody,
+            0_usize,
+        )
+    };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// # Safety
+/// `room` bytes at `into` may be written.
+#[inline]
+unsafe fn recv(socket: BorrowedFd<'_>, into: *mut u8, room: usize) -> io::Result<usize> {
+    let nobody = null::<libc::sockaddr>();
+    // SAFETY: the descriptor is open for the borrow's length, the caller's promise is for the memory, and where no address is
+    // asked for, none is written, nor its length.
+    let count = unsafe {
+        libc::syscall(libc::SYS_recvfrom, socket.as_raw_fd(), into, room, 0, nobody, null::<libc::socklen_t>())
+    };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
 #[cfg(test)]
@@ -68,6 +117,20 @@ mod tests {
         assert_eq!(receive(far.as_fd(), &mut bytes, 1).unwrap_err().kind(), ErrorKind::WouldBlock);
         drop(near);
         assert_eq!(receive(far.as_fd(), &mut bytes, 1).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_is_sent_is_read_and_a_peer_that_is_gone_is_an_error_and_no_signal() {
+        let (near, far) = UnixStream::pair().unwrap();
+        assert_eq!(send(near.as_fd(), b"abcdef").unwrap(), 6);
+        let mut bytes = [0; 4];
+        assert_eq!((read(far.as_fd(), &mut bytes).unwrap(), &bytes), (4, b"abcd"));
+        assert_eq!((read(far.as_fd(), &mut bytes).unwrap(), &bytes[..2]), (2, &b"ef"[..]));
+        far.set_nonblocking(true).unwrap();
+        assert_eq!(read(far.as_fd(), &mut bytes).unwrap_err().kind(), ErrorKind::WouldBlock);
+        drop(far);
+        assert_eq!(send(near.as_fd(), b"gh").unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(read(near.as_fd(), &mut bytes).unwrap(), 0);
     }
 
     fn pair() -> (TcpStream, TcpStream) {

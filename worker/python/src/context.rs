@@ -40,21 +40,51 @@ pub(crate) fn within_base<T>(py: Python<'_>, run: impl FnOnce() -> T) -> PyResul
     Ok(run())
 }
 
-/// A context that this thread is in, until this is dropped.
-pub(crate) struct Entered<'py>(Bound<'py, PyAny>);
+/// The contexts of one thread's requests, one at a time.
+#[derive(Default)]
+pub(crate) struct Contexts {
+    /// One that is as a new copy of the base would be.
+    spare: Option<Py<PyAny>>,
+}
 
-impl<'py> Entered<'py> {
+impl Contexts {
     /// Enters a copy of the base context.
     ///
     /// # Errors
     /// Where memory runs out.
     #[inline]
-    pub(crate) fn copy_of_base(py: Python<'py>) -> PyResult<Self> {
-        // SAFETY: attached by `py`; the base is a live context.
-        let copy = unsafe { Bound::from_owned_ptr_or_err(py, PyContext_Copy(base(py)?.as_ptr()))? };
-        Self::enter(copy)
+    pub(crate) fn enter<'py>(&mut self, py: Python<'py>) -> PyResult<Entered<'py>> {
+        let context = match self.spare.take() {
+            Some(spare) => spare.into_bound(py),
+            // SAFETY: attached by `py`; the base is a live context.
+            None => unsafe { Bound::from_owned_ptr_or_err(py, PyContext_Copy(base(py)?.as_ptr()))? },
+        };
+        Entered::enter(context)
     }
 
+    /// Leaves it. Where nothing was set that is set still, and nobody else holds it (a token that could undo what was set, a
+    /// task), the next request may have the same.
+    #[inline]
+    pub(crate) fn leave(&mut self, entered: Entered<'_>) {
+        let context = entered.0.clone();
+        drop(entered);
+        // SAFETY: attached by the bound, and live objects; reading a count has no effect.
+        let is_new = unsafe {
+            let is_empty = |context: *mut ffi::PyObject| ffi::PyObject_Size(context) == 0;
+            ffi::Py_REFCNT(context.as_ptr()) == 1
+                && is_empty(context.as_ptr())
+                && BASE.get(context.py()).is_some_and(|base| is_empty(base.as_ptr()))
+        };
+        if is_new {
+            self.spare = Some(context.unbind());
+        }
+    }
+}
+
+/// A context that this thread is in, until this is dropped.
+pub(crate) struct Entered<'py>(Bound<'py, PyAny>);
+
+impl<'py> Entered<'py> {
     #[inline]
     fn enter(context: Bound<'py, PyAny>) -> PyResult<Self> {
         // SAFETY: attached by the bound, and a live context.

@@ -15,7 +15,7 @@ use tapster_wire::{Head, Origin, Outbox};
 
 use crate::application::Application;
 use crate::blocks::Blocks;
-use crate::context::Entered;
+use crate::context::Contexts;
 use crate::declaration::HopByHop;
 use crate::environ::Environs;
 use crate::failure::Failure;
@@ -73,6 +73,7 @@ pub struct Caller {
     application: Arc<Application>,
     environs: Environs,
     starts: StartResponses,
+    contexts: Contexts,
     close: Py<PyString>,
 }
 
@@ -89,7 +90,8 @@ impl Caller {
     pub fn new(py: Python<'_>, application: Arc<Application>, hop_by_hop: HopByHop) -> PyResult<Self> {
         mark_forked_children(py)?;
         let (environs, starts) = (Environs::new(py)?, StartResponses::new(py, hop_by_hop)?);
-        Ok(Self { application, environs, starts, close: PyString::intern(py, "close").unbind() })
+        let contexts = Contexts::default();
+        Ok(Self { application, environs, starts, contexts, close: PyString::intern(py, "close").unbind() })
     }
 
     /// One whole exchange: calls the application with `request`, sends what it gives, and closes what it returned. `server` is
@@ -100,7 +102,7 @@ impl Caller {
         py: Python<'_>,
         request: Request<'_>,
         keep_alive: bool,
-        server: ServerFields,
+        server: &ServerFields,
         wire: &mut Wire<'_>,
     ) -> Ending {
         let (head, buffer) = (request.head, request.buffer);
@@ -115,8 +117,12 @@ impl Caller {
         let keep_alive = head.keep_alive && keep_alive;
         let Head { version, is_head_method: is_head, prefers_json, .. } = *head;
         start.response().open(RequestFacts { version, is_head, keep_alive, prefers_json }, server);
-        let ending = running(&mut start, wire, |start| match Entered::copy_of_base(py) {
-            Ok(_context) => self.exchange(py, request, start),
+        let ending = running(&mut start, wire, |start| match self.contexts.enter(py) {
+            Ok(context) => {
+                let ending = self.exchange(py, request, start);
+                self.contexts.leave(context);
+                ending
+            }
             Err(error) => self.end(py, start, None, Err(Failure::Raised(error))),
         });
         // The application's code may have run where the last of its objects went.

@@ -142,7 +142,7 @@ impl Response {
             declared: Declaration::default(),
             misdeclared: false,
             request: RequestFacts { version: Version::Http11, is_head: false, keep_alive: false, prefers_json: false },
-            server: ServerFields { named: false, date: [b' '; 29] },
+            server: ServerFields::default(),
             framing: Framing::NoBody,
             keep_alive: false,
             body_sent: 0,
@@ -155,9 +155,9 @@ impl Response {
     }
 
     /// Makes this the reply to another request.
-    pub(crate) fn open(&mut self, request: RequestFacts, server: ServerFields) {
+    pub(crate) fn open(&mut self, request: RequestFacts, server: &ServerFields) {
         self.phase = Phase::Expected;
-        (self.request, self.server) = (request, server);
+        (self.request, self.server) = (request, *server);
         (self.framing, self.body_sent) = (Framing::NoBody, 0);
         (self.misdeclared, self.overrun, self.client_gone, self.has_file) = (false, false, false, false);
     }

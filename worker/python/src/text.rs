@@ -68,7 +68,8 @@ pub(crate) unsafe fn encode_latin1<'a>(object: *mut ffi::PyObject) -> Result<Lat
             return Err(NotLatin1::Character);
         }
         let utf8: &'a [u8] = from_raw_parts(utf8.cast(), usize::try_from(size).unwrap_or(0));
-        if utf8.is_ascii() {
+        // With as many bytes as characters, each is one byte, and so ASCII.
+        if size == ffi::PyUnicode_GetLength(object) {
             return Ok(Latin1::Borrowed(utf8));
         }
         let text = std::str::from_utf8(utf8).map_err(|_| NotLatin1::Character)?;

@@ -15,7 +15,7 @@ use tapster_wire::http1::reply::{self, ErrorPage};
 
 use super::Reactor;
 use crate::deadlines::Millis;
-use crate::job::{Done, Job, Outcome};
+use crate::job::{Complete, Done, Job, Outcome};
 use crate::seat::{Away, Lateness, Seat};
 use crate::state::Verdict;
 use crate::witness::Overdue;
@@ -54,10 +54,10 @@ impl Reactor {
     /// A request has come back from the application.
     #[inline]
     pub(super) fn complete(&mut self, done: Done) {
-        let Done { key, ticket, mut connection, head, outcome, waited } = done;
+        let Done { key, ticket, mut connection, sheet, outcome, waited } = done;
         let tools = &mut self.tools;
         tools.turns.leave(waited);
-        tools.heads.push(head);
+        tools.sheets.push(sheet);
         // However long it took: deadlines count from now.
         tools.clock.glance();
         let Some(seat) = self.seats.get_mut(key) else { return };
@@ -87,9 +87,10 @@ impl Reactor {
 
     /// Gives a request up that nobody can run.
     pub(crate) fn turn_away(&mut self, job: Job) {
-        let Job { key, ticket, connection, head, .. } = job;
+        let Job { key, ticket, mut connection, sheet, .. } = job;
+        connection.body = Complete::NoBody;
         let outcome = Outcome::Refused(Reason::Busy.into());
-        self.bring_back(Done { key, ticket, connection, head, outcome, waited: None });
+        self.bring_back(Done { key, ticket, connection, sheet, outcome, waited: None });
     }
 
     /// A request's deadline has passed, while it is in the application.

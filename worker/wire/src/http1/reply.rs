@@ -128,6 +128,13 @@ pub struct ServerFields {
     pub date: [u8; 29],
 }
 
+impl Default for ServerFields {
+    /// No name, and a date of spaces.
+    fn default() -> Self {
+        Self { named: false, date: [b' '; 29] }
+    }
+}
+
 /// Appends the head, with the empty line that ends it.
 ///
 /// The status line says HTTP/1.1 to every client (RFC 9110 section 6.2: it tells what the *server* understands), but
