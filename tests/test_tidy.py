@@ -14,7 +14,15 @@ pytestmark = pytest.mark.tapster
 #: The arrows of docs/ARCHITECTURE.md: each crate and those of ours that it may name. Nothing points upwards.
 ARROWS = {
     "tapster": {"tapster-ipc", "tapster-sys", "tapster-config"},
-    "tapster-worker": {"tapster-wire", "tapster-python", "tapster-ipc", "tapster-sys", "tapster-config"},
+    "tapster-worker": {
+        "tapster-wire",
+        "tapster-python",
+        "tapster-sharing",
+        "tapster-ipc",
+        "tapster-sys",
+        "tapster-config",
+    },
+    "tapster-sharing": {"tapster-wire", "tapster-ipc", "tapster-sys", "tapster-config"},
     "tapster-python": {"tapster-wire"},
     "tapster-ipc": {"tapster-sys"},
     "tapster-config": set(),
@@ -29,7 +37,7 @@ ONLY_IN = {
 }
 #: Where unsafe may stand.
 UNSAFE = ("arbiter/sys/", "worker/python/")
-CRATES = ("arbiter", "arbiter/ipc", "arbiter/sys", "config", "worker", "worker/wire", "worker/python")
+CRATES = ("arbiter", "arbiter/ipc", "arbiter/sys", "config", "worker", "worker/wire", "worker/sharing", "worker/python")
 MOST_LINES = 700
 MEDIAN_LINES = 180
 

@@ -13,14 +13,14 @@ use tapster_ipc::ExitCode;
 use tapster_python::{
     Application, Caller, HopByHop, LoadError, Python, run_exit_functions, run_worker_exit, start_thread,
 };
+use tapster_sharing::baton::Received;
 
-use crate::baton::{Baton, Received};
 use crate::common::Common;
 use crate::job::Job;
 use crate::life::{Context, failed};
 use crate::listeners::Listeners;
 use crate::monitor;
-use crate::reactor::{MAIN, Next, Reactor, WAKER, siblings};
+use crate::reactor::{Baton, MAIN, Next, Reactor, WAKER, siblings};
 
 /// How long threads that have been told to end may take, when the worker ends.
 const LAST_STEPS: Duration = Duration::from_millis(500);
@@ -268,7 +268,8 @@ impl Shared {
         Python::attach(|py| {
             loop {
                 let done = job.run(py, player, &self.common);
-                let mut held = self.baton.come_back(player.number, Some(done))?;
+                let (mut held, done) = self.baton.bring_back(player.number, done)?;
+                held.bring_back(done);
                 // While others run too, they want the lock more than this thread wants to save a change of it.
                 if !held.is_alone() {
                     return Some(held);
@@ -302,6 +303,6 @@ impl Shared {
         } else {
             self.baton.pass_signal_on();
         }
-        self.baton.come_back(player.number, None)
+        self.baton.come_back(player.number)
     }
 }

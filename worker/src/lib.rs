@@ -1,7 +1,8 @@
 //! The worker library, `_tapster` to the interpreter that loads it: the life of a template and of the workers it forks.
 //!
 //! A template waits for orders and forks; a worker owns connections, parses with `wire`, and calls the application through
-//! `python`. Nothing here supervises anything: that is the arbiter's, which this crate knows by its messages only.
+//! `python`; how its threads and connections share what there is, is `sharing`'s matter. Nothing here supervises anything:
+//! that is the arbiter's, which this crate knows by its messages only.
 #![forbid(unsafe_code)]
 
 mod life;
@@ -9,7 +10,6 @@ mod template;
 mod worker;
 
 mod backlog;
-mod baton;
 mod common;
 mod crew;
 mod job;
@@ -20,17 +20,11 @@ mod listeners;
 mod reactor;
 mod seat;
 mod signals;
-mod turns;
 
 mod body;
-mod budget;
-mod buffer;
-mod clock;
 mod connection;
-mod deadlines;
 mod line;
 mod outgoing;
-mod pace;
 mod proxies;
 mod refusals;
 mod reply;
@@ -38,5 +32,8 @@ mod socket;
 mod state;
 mod temporary;
 mod tools;
+
+// What needs no interpreter, and so has tests of its own.
+use tapster_sharing::{budget, buffer, clock, deadlines, pace, turns};
 
 tapster_python::entry!(life::main);

@@ -11,9 +11,8 @@ use std::thread::Builder;
 use nix::sys::signal::SigSet;
 use tapster_ipc::ExitCode;
 
-use crate::baton::Baton;
 use crate::crew::OnPanic;
-use crate::reactor::{Next, Reactor};
+use crate::reactor::{Baton, Next, Reactor};
 
 /// Starts it, for the rest of the process's life.
 pub(crate) fn start(baton: Arc<Baton>) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! The worker's loop: poll, move connections on, mind deadlines, hear the arbiter.
 //!
-//! The reactor is one value that one thread owns at a time; which, is `baton`'s to say. It decides nothing about requests,
+//! The reactor is one value that one thread owns at a time; which, is the [`Baton`]'s to say. It decides nothing about requests,
 //! which are the connections' matter, but which connection goes where there are too many; and nothing about its own life, which is
 //! the arbiter's: it ends when it has been told to, or when the arbiter is gone.
 //!
@@ -27,9 +27,9 @@ use slab::Slab;
 use tapster_config::Settings;
 use tapster_ipc::channel::ChildChannel;
 use tapster_ipc::{ExitCode, Report};
+pub(crate) use tapster_sharing::baton::MAIN;
 use tapster_sys::lifeline::Deadman;
 
-use crate::baton::Baton;
 use crate::clock::Seldom;
 use crate::common::{CONNECTIONS, Common};
 use crate::deadlines::{Deadlines, Millis, NEVER};
@@ -45,11 +45,12 @@ const SIGNALS: usize = 1;
 /// The token of what wakes a poll.
 pub(crate) const WAKER: Token = Token(2);
 const LISTENERS: usize = 3;
-/// The number of the main thread.
-pub(crate) const MAIN: usize = 0;
 const EVENTS_AT_ONCE: usize = 256;
 /// Memory is given back to the system no more often than this, in milliseconds.
 const TRIM_EVERY: Millis = 1_000;
+
+/// Where the reactor is left, and what comes back while another thread has it.
+pub(crate) type Baton = tapster_sharing::baton::Baton<Box<Reactor>, Done>;
 
 /// The loop and all that it owns.
 pub(crate) struct Reactor {

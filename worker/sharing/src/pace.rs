@@ -1,6 +1,6 @@
 //! How fast a body must arrive: not silent for too long, not too slow on average, not for ever.
 //!
-//! Numbers only; it reads no clock. Kept by `body`, asked by `connection`.
+//! Numbers only; it reads no clock. Kept by the worker's `body`, asked by its `connection`.
 
 use tapster_wire::Reason;
 
@@ -9,7 +9,7 @@ use crate::deadlines::{Millis, NEVER};
 
 /// A body's arrival so far.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
+pub struct Pace {
     begun: Millis,
     heard: Millis,
     bytes: u64,
@@ -17,23 +17,23 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// A body whose head was complete at `now`.
-    pub(crate) fn new(now: Millis) -> Self {
+    pub fn new(now: Millis) -> Self {
         Self { begun: now, heard: now, bytes: 0 }
     }
 
     /// More has come, framing included.
-    pub(crate) fn note(&mut self, bytes: usize, now: Millis) {
+    pub fn note(&mut self, bytes: usize, now: Millis) {
         self.heard = now;
         self.bytes += bytes as u64;
     }
 
     /// When it will have taken too long, if nothing more comes.
-    pub(crate) fn deadline(&self, times: &Times) -> Millis {
+    pub fn deadline(&self, times: &Times) -> Millis {
         self.end_of_silence(times).min(self.end_of_all(times)).min(self.end_by_rate(times))
     }
 
     /// What was too slow about it, once its deadline has passed at `now`.
-    pub(crate) fn offence(&self, now: Millis, times: &Times) -> Reason {
+    pub fn offence(&self, now: Millis, times: &Times) -> Reason {
         if self.end_of_silence(times).min(self.end_of_all(times)) <= now {
             Reason::BodyTimeout
         } else {

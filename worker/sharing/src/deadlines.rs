@@ -4,22 +4,22 @@
 //! entry is put back if the deadline has moved meanwhile. So the heap is touched once a deadline's length, not once a
 //! request.
 //!
-//! It reads no clock and drops no connection. Asked by the reactor; connections move their own.
+//! It reads no clock and drops no connection. Asked by the worker's reactor; connections move their own.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// Milliseconds on the clock of [`tapster_sys::stamp::monotonic`].
-pub(crate) type Millis = u64;
+pub type Millis = u64;
 
 /// No deadline.
-pub(crate) const NEVER: Millis = Millis::MAX;
+pub const NEVER: Millis = Millis::MAX;
 
 /// A connection's part.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Deadline {
+pub struct Deadline {
     /// When it is due.
-    pub(crate) at: Millis,
+    pub at: Millis,
     /// When its entry in the heap is due; an entry of another time is an old one.
     scheduled: Millis,
     /// Tells this connection from an earlier one of the same key.
@@ -28,28 +28,28 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     /// Tells its connection from all that came before in this worker.
-    pub(crate) fn serial(&self) -> u64 {
+    pub fn serial(&self) -> u64 {
         self.serial
     }
 }
 
 /// Everybody's.
 #[derive(Debug, Default)]
-pub(crate) struct Deadlines {
+pub struct Deadlines {
     heap: BinaryHeap<Reverse<(Millis, usize, u64)>>,
     serials: u64,
 }
 
 impl Deadlines {
     /// A new connection's, not yet set.
-    pub(crate) fn issue(&mut self) -> Deadline {
+    pub fn issue(&mut self) -> Deadline {
         self.serials += 1;
         Deadline { at: NEVER, scheduled: NEVER, serial: self.serials }
     }
 
     /// Sees to it that the deadline of the connection `key` is not missed. To be called after it may have been moved.
     #[inline]
-    pub(crate) fn watch(&mut self, key: usize, deadline: &mut Deadline) {
+    pub fn watch(&mut self, key: usize, deadline: &mut Deadline) {
         if deadline.at < deadline.scheduled {
             deadline.scheduled = deadline.at;
             self.heap.push(Reverse((deadline.at, key, deadline.serial)));
@@ -58,11 +58,7 @@ impl Deadlines {
 
     /// The next connection to be looked at, at `now`; `find` gives the deadline of a key that is in use. The connection is
     /// late if its deadline is.
-    pub(crate) fn due<'a>(
-        &mut self,
-        now: Millis,
-        find: impl FnOnce(usize) -> Option<&'a mut Deadline>,
-    ) -> Option<usize> {
+    pub fn due<'a>(&mut self, now: Millis, find: impl FnOnce(usize) -> Option<&'a mut Deadline>) -> Option<usize> {
         let &Reverse((at, key, serial)) = self.heap.peek()?;
         if at > now {
             return None;
@@ -78,7 +74,7 @@ impl Deadlines {
     }
 
     /// When [`Deadlines::due`] must be asked again; `find` as there. Entries of connections that are gone wake nobody.
-    pub(crate) fn next<'a>(&mut self, find: impl Fn(usize) -> Option<&'a Deadline>) -> Millis {
+    pub fn next<'a>(&mut self, find: impl Fn(usize) -> Option<&'a Deadline>) -> Millis {
         while let Some(&Reverse((at, key, serial))) = self.heap.peek() {
             if find(key).is_some_and(|deadline| deadline.serial == serial && deadline.scheduled == at) {
                 return at;

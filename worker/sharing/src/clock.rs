@@ -12,16 +12,17 @@ use crate::deadlines::{Millis, NEVER};
 
 /// The time, looked at once a round.
 #[derive(Debug)]
-pub(crate) struct Clock {
-    pub(crate) now: Millis,
+pub struct Clock {
+    /// The time of the last look.
+    pub now: Millis,
     dates: DateCache,
     /// What replies say of the server, the date included.
-    pub(crate) server: ServerFields,
+    pub server: ServerFields,
 }
 
 impl Clock {
     /// For a server that replies name or not.
-    pub(crate) fn new(named: bool) -> Self {
+    pub fn new(named: bool) -> Self {
         let mut clock =
             Self { now: 0, dates: DateCache::new(), server: ServerFields { named, ..ServerFields::default() } };
         clock.look();
@@ -30,11 +31,12 @@ impl Clock {
 
     /// The time has passed, but not so much that the date could be another: for within a round.
     #[inline]
-    pub(crate) fn glance(&mut self) {
+    pub fn glance(&mut self) {
         self.now = monotonic();
     }
 
-    pub(crate) fn look(&mut self) {
+    /// A round begins.
+    pub fn look(&mut self) {
         self.glance();
         let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         self.server.date = *self.dates.at(second);
@@ -43,42 +45,44 @@ impl Clock {
 
 /// The time now, as deadlines count.
 #[inline]
-pub(crate) fn monotonic() -> Millis {
+pub fn monotonic() -> Millis {
     millis(tapster_sys::stamp::monotonic())
 }
 
 /// A duration as deadlines count.
-pub(crate) fn millis(duration: Duration) -> Millis {
+#[inline]
+pub fn millis(duration: Duration) -> Millis {
     Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }
 
 /// How long things may take, in milliseconds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Times {
+pub struct Times {
     /// A request's head, from its first byte; and from the connection's start to that byte.
-    pub(crate) head: Millis,
+    pub head: Millis,
     /// Silence within a body.
-    pub(crate) body: Millis,
+    pub body: Millis,
     /// A whole body.
-    pub(crate) body_total: Millis,
+    pub body_total: Millis,
     /// A body's bytes a second; 0 for any.
-    pub(crate) body_min_rate: u64,
+    pub body_min_rate: u64,
     /// A request's wait for a free thread.
-    pub(crate) queue: Millis,
+    pub queue: Millis,
     /// A request in the application, or one block of its reply.
-    pub(crate) timeout: Millis,
+    pub timeout: Millis,
     /// From then on until its thread has to be back.
-    pub(crate) grace: Millis,
+    pub grace: Millis,
     /// A client that takes nothing of a reply.
-    pub(crate) send: Millis,
+    pub send: Millis,
     /// Our end of a connection being closed and the client's not.
-    pub(crate) linger: Millis,
+    pub linger: Millis,
     /// An idle connection; 0 closes each after its reply.
-    pub(crate) keep_alive: Millis,
+    pub keep_alive: Millis,
 }
 
 impl Times {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    /// As the settings have them.
+    pub fn new(settings: &Settings) -> Self {
         let or_never = |time: Duration| if time.is_zero() { NEVER } else { millis(time) };
         Self {
             head: millis(settings.client_header_timeout),
@@ -96,21 +100,21 @@ impl Times {
 
     /// How long an application that calls `write()` may be held back by its client: less than would look like an application
     /// that is stuck.
-    pub(crate) fn push(&self) -> Millis {
+    pub fn push(&self) -> Millis {
         self.send.min(self.timeout / 2)
     }
 }
 
 /// Keeps what happens again and again from filling the log.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Seldom(Millis);
+pub struct Seldom(Millis);
 
 impl Seldom {
     /// Between two lines about one thing, in milliseconds.
     const SILENCE: Millis = 10_000;
 
     /// Whether a line is due again at `now`, and takes it to be written.
-    pub(crate) fn is_time(&mut self, now: Millis) -> bool {
+    pub fn is_time(&mut self, now: Millis) -> bool {
         let is_time = now >= self.0;
         if is_time {
             self.0 = now + Self::SILENCE;

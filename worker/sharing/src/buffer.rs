@@ -3,13 +3,13 @@
 //! An idle connection holds no memory here: while there is nothing to keep, all connections read into one spare buffer of
 //! the worker's.
 //!
-//! It never looks at the bytes. Used by `connection`.
+//! It never looks at the bytes. Used by the worker's `connection`.
 
 use std::io::{self, Read};
 
 /// Bytes between `start` and `end` of memory that is initialised once and used again.
 #[derive(Debug, Default)]
-pub(crate) struct Buffer {
+pub struct Buffer {
     memory: Vec<u8>,
     start: usize,
     end: usize,
@@ -20,24 +20,31 @@ const STEP: usize = 64 * 1024;
 
 impl Buffer {
     /// A buffer with room for a usual request or many.
-    pub(crate) fn spare() -> Self {
+    pub fn spare() -> Self {
         Self { memory: vec![0; STEP], start: 0, end: 0 }
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// What is there, in the order in which it came.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
         &self.memory[self.start..self.end]
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many bytes are there.
+    #[inline]
+    pub fn len(&self) -> usize {
         self.end - self.start
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether none is.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
     /// Forgets the first `count` bytes.
-    pub(crate) fn used(&mut self, count: usize) {
+    #[inline]
+    pub fn used(&mut self, count: usize) {
         self.start = self.end.min(self.start + count);
         if self.is_empty() {
             (self.start, self.end) = (0, 0);
@@ -45,7 +52,7 @@ impl Buffer {
     }
 
     /// Forgets `count` bytes behind the first `kept`, which stay.
-    pub(crate) fn used_behind(&mut self, kept: usize, count: usize) {
+    pub fn used_behind(&mut self, kept: usize, count: usize) {
         let from = self.start + kept;
         let until = self.end.min(from + count);
         self.memory.copy_within(until..self.end, from);
@@ -54,7 +61,10 @@ impl Buffer {
 
     /// Reads once from `source` behind what is there, at most `most` bytes, which is not 0. Answers how many came, and
     /// whether that was less than there was room for, so that no more is waiting.
-    pub(crate) fn read_from(&mut self, source: &mut impl Read, most: usize) -> io::Result<(usize, bool)> {
+    ///
+    /// # Errors
+    /// What `source` fails with; nothing has changed then.
+    pub fn read_from(&mut self, source: &mut impl Read, most: usize) -> io::Result<(usize, bool)> {
         if self.start > 0 && self.end == self.memory.len() {
             self.memory.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -69,7 +79,8 @@ impl Buffer {
     }
 
     /// Takes the memory of `spare` in place of its own, with what it holds, unless its own is as large.
-    pub(crate) fn borrow(&mut self, spare: &mut Self) {
+    #[inline]
+    pub fn borrow(&mut self, spare: &mut Self) {
         if self.memory.len() >= STEP {
             return;
         }
@@ -86,7 +97,8 @@ impl Buffer {
     }
 
     /// Gives back the memory that came from `spare`, and keeps what is still needed in memory of the right size.
-    pub(crate) fn give_back(&mut self, spare: &mut Self) {
+    #[inline]
+    pub fn give_back(&mut self, spare: &mut Self) {
         if spare.memory.is_empty() {
             std::mem::swap(self, spare);
             self.memory.extend_from_slice(spare.bytes());

@@ -4,7 +4,8 @@
 //! to be taken back after the call, or *offered* to an idle thread where calls tend to wait. A reactor that is parked for
 //! longer than a moment is taken by the monitor, so that no call, however long, holds up anybody's bytes.
 //!
-//! Nothing here runs requests or polls; `crew` and `monitor` do.
+//! Nothing here runs requests or polls, or knows what a reactor and a finished request are; the worker's `crew` and `monitor`
+//! do.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,19 +19,20 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tapster_ipc::ExitCode;
 
+use crate::clock::monotonic;
 use crate::deadlines::Millis;
-use crate::job::Done;
-use crate::reactor::{MAIN, Reactor};
 
+/// The number of the main thread.
+pub const MAIN: usize = 0;
 /// A reactor that has been parked for longer than this is taken by another thread, in milliseconds.
 const MOMENT: Millis = 1;
 /// How often the monitor looks while calls follow one another: as often as Python itself takes its lock from a thread that
 /// computes (`sys.getswitchinterval()`). Each look costs the thread that serves two changes of context.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// Where the reactor is left, and those who wait for it.
-pub(crate) struct Baton {
-    place: Mutex<Place>,
+/// Where the reactor, an `R`, is left, and those who wait for it. Requests that come out of the application are `D`s.
+pub struct Baton<R, D> {
+    place: Mutex<Place<R, D>>,
     /// There are requests that other threads have brought back.
     has_done: AtomicBool,
     /// A signal has come for the main thread.
@@ -43,38 +45,55 @@ pub(crate) struct Baton {
     waker: Waker,
 }
 
-struct Place {
-    reactor: Whereabouts,
+struct Place<R, D> {
+    reactor: Whereabouts<R>,
     /// Application threads with nothing to do, the last to come the first to go.
     idle: Vec<usize>,
-    done: Vec<Done>,
+    done: Vec<D>,
     /// The timer is set.
     watched: bool,
 }
 
-enum Whereabouts {
+enum Whereabouts<R> {
     /// A thread has it.
     Held,
     /// Its owner is in the application, since then.
-    Parked(Box<Reactor>, Millis),
+    Parked(R, Millis),
     /// That thread is about to take it.
-    Offered(Box<Reactor>, usize),
+    Offered(R, usize),
     /// The worker ends with this status.
     Over(ExitCode),
 }
 
 /// What waiting for the reactor has led to.
-pub(crate) enum Received {
-    Reactor(Box<Reactor>),
+pub enum Received<R> {
+    /// It is this thread's now.
+    Reactor(R),
     /// A signal has come.
     Signal,
     /// The worker ends.
     Over(ExitCode),
 }
 
-impl Baton {
-    /// For so many application threads, of which none is idle yet; `waker` ends a poll of the reactor's.
-    pub(crate) fn new(threads: usize, waker: Waker) -> io::Result<Self> {
+impl<R, D> Place<R, D> {
+    /// The reactor, if nobody works with it.
+    #[inline]
+    fn take_parked(&mut self) -> Option<R> {
+        match std::mem::replace(&mut self.reactor, Whereabouts::Held) {
+            Whereabouts::Parked(reactor, _) => return Some(reactor),
+            other => self.reactor = other,
+        }
+        None
+    }
+}
+
+impl<R, D> Baton<R, D> {
+    /// For so many application threads, of which none is idle yet; `waker` ends a poll of the reactor's. The reactor is in the
+    /// caller's hands.
+    ///
+    /// # Errors
+    /// Where the kernel has no more descriptors.
+    pub fn new(threads: usize, waker: Waker) -> io::Result<Self> {
         let place = Place { reactor: Whereabouts::Held, idle: Vec::new(), done: Vec::new(), watched: false };
         let wake = |_| EventFd::from_flags(EfdFlags::EFD_CLOEXEC);
         Ok(Self {
@@ -88,13 +107,13 @@ impl Baton {
     }
 
     /// Nothing that could panic runs under this lock.
-    fn place(&self) -> MutexGuard<'_, Place> {
+    fn place(&self) -> MutexGuard<'_, Place<R, D>> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leaves the reactor for the length of a call that begins `now`: to an idle thread at once, if there is one and `offered`.
     #[inline]
-    pub(crate) fn leave(&self, reactor: Box<Reactor>, now: Millis, offered: bool) {
+    pub fn leave(&self, reactor: R, now: Millis, offered: bool) {
         let mut place = self.place();
         if offered && let Some(thread) = place.idle.pop() {
             place.reactor = Whereabouts::Offered(reactor, thread);
@@ -106,42 +125,49 @@ impl Baton {
     }
 
     #[inline]
-    fn park(&self, mut place: MutexGuard<'_, Place>, reactor: Box<Reactor>, now: Millis) {
+    fn park(&self, mut place: MutexGuard<'_, Place<R, D>>, reactor: R, now: Millis) {
         place.reactor = Whereabouts::Parked(reactor, now);
         if !place.watched {
             place.watched = self.set_timer();
         }
     }
 
-    /// A thread is free again, and may bring a request back from the application. It takes the reactor if nobody works with it;
-    /// else it leaves the request to who does, and is idle.
+    /// A thread is free again. It takes the reactor if nobody works with it; else it is idle.
     #[inline]
-    pub(crate) fn come_back(&self, thread: usize, done: Option<Done>) -> Option<Box<Reactor>> {
+    pub fn come_back(&self, thread: usize) -> Option<R> {
         let mut place = self.place();
-        match std::mem::replace(&mut place.reactor, Whereabouts::Held) {
-            Whereabouts::Parked(mut reactor, _) => {
-                drop(place);
-                if let Some(done) = done {
-                    reactor.bring_back(done);
-                }
-                return Some(reactor);
-            }
-            other => place.reactor = other,
+        let reactor = place.take_parked();
+        if reactor.is_none() {
+            self.rest(place, thread);
         }
-        if let Some(done) = done {
-            place.done.push(done);
-            self.has_done.store(true, Ordering::Relaxed);
+        reactor
+    }
+
+    /// The same of a thread that brings a request back from the application. With the reactor it has the request still; else
+    /// that is left to who works with the reactor.
+    #[inline]
+    pub fn bring_back(&self, thread: usize, done: D) -> Option<(R, D)> {
+        let mut place = self.place();
+        if let Some(reactor) = place.take_parked() {
+            return Some((reactor, done));
         }
+        place.done.push(done);
+        self.has_done.store(true, Ordering::Relaxed);
+        self.rest(place, thread);
+        None
+    }
+
+    /// A thread is idle from now on, which whoever polls is to know.
+    fn rest(&self, mut place: MutexGuard<'_, Place<R, D>>, thread: usize) {
         place.idle.push(thread);
         drop(place);
         // Where waking fails the kernel is out of memory; the next event brings it to light.
         let _ = self.waker.wake();
-        None
     }
 
     /// An idle thread has something else to do, after which it comes back. A reactor that has just been offered to it is
     /// parked meanwhile.
-    pub(crate) fn go_away(&self, thread: usize, now: Millis) {
+    pub fn go_away(&self, thread: usize, now: Millis) {
         let mut place = self.place();
         match std::mem::replace(&mut place.reactor, Whereabouts::Held) {
             Whereabouts::Offered(reactor, to) if to == thread => self.park(place, reactor, now),
@@ -153,12 +179,12 @@ impl Baton {
     }
 
     /// This application thread has nothing to do yet.
-    pub(crate) fn arrive(&self, thread: usize) {
+    pub fn arrive(&self, thread: usize) {
         self.place().idle.push(thread);
     }
 
     /// Waits to be given the reactor, as one that is idle.
-    pub(crate) fn wait(&self, thread: usize) -> Received {
+    pub fn wait(&self, thread: usize) -> Received<R> {
         loop {
             if let Some(received) = self.receive(thread) {
                 return received;
@@ -172,12 +198,12 @@ impl Baton {
     }
 
     /// A signal has come to another thread than the main one, which is to hear of it.
-    pub(crate) fn pass_signal_on(&self) {
+    pub fn pass_signal_on(&self) {
         self.has_signal.store(true, Ordering::Relaxed);
         self.wake(MAIN);
     }
 
-    fn receive(&self, thread: usize) -> Option<Received> {
+    fn receive(&self, thread: usize) -> Option<Received<R>> {
         let mut place = self.place();
         match std::mem::replace(&mut place.reactor, Whereabouts::Held) {
             Whereabouts::Offered(reactor, to) if to == thread => return Some(Received::Reactor(reactor)),
@@ -191,24 +217,24 @@ impl Baton {
 
     /// Whether other threads have brought requests back.
     #[inline]
-    pub(crate) fn has_done(&self) -> bool {
+    pub fn has_done(&self) -> bool {
         self.has_done.load(Ordering::Relaxed)
     }
 
     /// What other threads have brought back since the last call.
-    pub(crate) fn take_done(&self) -> Vec<Done> {
+    pub fn take_done(&self) -> Vec<D> {
         let mut place = self.place();
         self.has_done.store(false, Ordering::Relaxed);
         std::mem::take(&mut place.done)
     }
 
     /// How many threads wait for the reactor.
-    pub(crate) fn idle(&self) -> usize {
+    pub fn idle(&self) -> usize {
         self.place().idle.len()
     }
 
     /// Gives the reactor to an idle thread, if there is one.
-    pub(crate) fn offer(&self, reactor: Box<Reactor>) -> Option<Box<Reactor>> {
+    pub fn offer(&self, reactor: R) -> Option<R> {
         let mut place = self.place();
         let Some(thread) = place.idle.pop() else { return Some(reactor) };
         place.reactor = Whereabouts::Offered(reactor, thread);
@@ -218,7 +244,7 @@ impl Baton {
     }
 
     /// Waits, in the monitor, until the reactor has been parked for more than a moment, and takes it.
-    pub(crate) fn take_late(&self) -> io::Result<Box<Reactor>> {
+    pub fn take_late(&self) -> io::Result<R> {
         loop {
             match self.timer.wait() {
                 Ok(()) | Err(Errno::EINTR) => {}
@@ -228,7 +254,7 @@ impl Baton {
             place.watched = false;
             match std::mem::replace(&mut place.reactor, Whereabouts::Held) {
                 Whereabouts::Parked(reactor, since) => {
-                    if crate::clock::monotonic() > since + MOMENT {
+                    if monotonic() > since + MOMENT {
                         return Ok(reactor);
                     }
                     place.reactor = Whereabouts::Parked(reactor, since);
@@ -240,7 +266,7 @@ impl Baton {
     }
 
     /// The worker ends: whoever waits for the reactor does not any more.
-    pub(crate) fn end(&self, exit: ExitCode) {
+    pub fn end(&self, exit: ExitCode) {
         self.place().reactor = Whereabouts::Over(exit);
         (0..self.wakes.len()).for_each(|thread| self.wake(thread));
     }

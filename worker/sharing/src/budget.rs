@@ -1,6 +1,6 @@
 //! How much all connections of a worker together may keep: of memory, or of disk.
 //!
-//! What one connection may keep is bounded by its owners, `body` and `outgoing`; a thousand that each keep so much would
+//! What one connection may keep is bounded by its owners, the worker's `body` and `outgoing`; a thousand that each keep so much would
 //! still be too many. It counts bytes, and holds none.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A sum of bytes, and what is left of it. All threads of the worker take from it.
 #[derive(Debug, Clone)]
-pub(crate) struct Budget(Arc<Account>);
+pub struct Budget(Arc<Account>);
 
 #[derive(Debug)]
 struct Account {
@@ -20,34 +20,34 @@ struct Account {
 
 /// What one holder has taken; given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub struct Share {
     budget: Budget,
     taken: u64,
 }
 
 impl Budget {
     /// Of so many bytes.
-    pub(crate) fn new(bytes: u64) -> Self {
+    pub fn new(bytes: u64) -> Self {
         Self(Arc::new(Account { total: bytes, left: AtomicU64::new(bytes), least: AtomicU64::new(bytes) }))
     }
 
     /// How much is taken.
-    pub(crate) fn taken(&self) -> u64 {
+    pub fn taken(&self) -> u64 {
         self.0.total - self.0.left.load(Relaxed)
     }
 
     /// The most that was taken since the peak was last forgotten.
-    pub(crate) fn peak(&self) -> u64 {
+    pub fn peak(&self) -> u64 {
         self.0.total - self.0.least.load(Relaxed)
     }
 
     /// From now on the peak is what is taken now.
-    pub(crate) fn forget_peak(&self) {
+    pub fn forget_peak(&self) {
         self.0.least.store(self.0.left.load(Relaxed), Relaxed);
     }
 
     /// A share of nothing yet.
-    pub(crate) fn share(&self) -> Share {
+    pub fn share(&self) -> Share {
         Share { budget: self.clone(), taken: 0 }
     }
 }
@@ -55,7 +55,7 @@ impl Budget {
 impl Share {
     /// Takes more or gives back, so that it is `bytes` afterwards; or stays what it was where there is not so much left.
     #[inline]
-    pub(crate) fn resize(&mut self, bytes: u64) -> bool {
+    pub fn resize(&mut self, bytes: u64) -> bool {
         bytes == self.taken || self.change(bytes)
     }
 

@@ -1,13 +1,13 @@
 //! Who may go into the application, and who waits.
 //!
 //! Numbers only: how many threads are free, how many requests wait for one, and whether the application tends to wait for
-//! other things than the CPU. Kept by the reactor, asked by `connection`.
+//! other things than the CPU. Kept by the reactor, asked by the worker's `connection`.
 
 use std::time::Duration;
 
 /// The threads of a worker, as far as its reactor has to do with them.
 #[derive(Debug)]
-pub(crate) struct Turns {
+pub struct Turns {
     threads: usize,
     /// Requests that are in the application.
     running: usize,
@@ -16,7 +16,7 @@ pub(crate) struct Turns {
     /// More than so many may not.
     most_waiting: usize,
     /// The thread that has the reactor can run a request.
-    pub(crate) open: bool,
+    pub open: bool,
     /// How long a call waits for other things than the CPU, on average, in microseconds.
     waits: f32,
     calls: u32,
@@ -31,48 +31,49 @@ const MOST: f32 = 200.0;
 
 impl Turns {
     /// For so many threads, and at most so many requests that wait.
-    pub(crate) fn new(threads: usize, most_waiting: usize) -> Self {
+    pub fn new(threads: usize, most_waiting: usize) -> Self {
         Self { threads, running: 0, waiting: 0, most_waiting, open: true, waits: 0.0, calls: 0 }
     }
 
     /// Whether there is a thread for another request.
     #[inline]
-    pub(crate) fn is_free(&self) -> bool {
+    pub fn is_free(&self) -> bool {
         self.running < self.threads
     }
 
     /// Whether a request may go into the application now: one that has waited already, or else if none has.
     #[inline]
-    pub(crate) fn is_open(&self, has_waited: bool) -> bool {
+    pub fn is_open(&self, has_waited: bool) -> bool {
         self.open && self.is_free() && (has_waited || self.waiting == 0)
     }
 
     /// How many requests are in the application.
     #[inline]
-    pub(crate) fn running(&self) -> usize {
+    pub fn running(&self) -> usize {
         self.running
     }
 
     /// Whether a request is waiting that could run.
-    pub(crate) fn is_wanted(&self) -> bool {
+    #[inline]
+    pub fn is_wanted(&self) -> bool {
         self.is_open(true) && self.waiting > 0
     }
 
     /// A request begins to wait; or may not, where too many do.
-    pub(crate) fn wait(&mut self) -> bool {
+    pub fn wait(&mut self) -> bool {
         let has_room = self.waiting < self.most_waiting;
         self.waiting += usize::from(has_room);
         has_room
     }
 
     /// A request that waited does not any more.
-    pub(crate) fn stop_waiting(&mut self) {
+    pub fn stop_waiting(&mut self) {
         self.waiting -= 1;
     }
 
     /// A request goes into the application. Tells whether its waits are to be measured.
     #[inline]
-    pub(crate) fn enter(&mut self) -> bool {
+    pub fn enter(&mut self) -> bool {
         self.running += 1;
         self.calls = self.calls.wrapping_add(1);
         // With one thread nothing would follow from it.
@@ -81,7 +82,7 @@ impl Turns {
 
     /// A request has come out of the application.
     #[inline]
-    pub(crate) fn leave(&mut self, waited: Option<Duration>) {
+    pub fn leave(&mut self, waited: Option<Duration>) {
         self.running -= 1;
         if let Some(waited) = waited {
             let micros = (waited.as_secs_f32() * 1e6).min(MOST);
@@ -91,7 +92,7 @@ impl Turns {
 
     /// Whether a call may be expected to wait for so long that another thread should have the reactor meanwhile.
     #[inline]
-    pub(crate) fn tend_to_wait(&self) -> bool {
+    pub fn tend_to_wait(&self) -> bool {
         self.waits > LONG
     }
 }
