@@ -131,12 +131,12 @@ impl Connection {
     /// Goes on as far as possible.
     #[inline]
     pub(crate) fn advance(&mut self, tools: &mut Tools) -> Verdict {
-        self.input.borrow(&mut tools.spare);
+        self.input.borrow(&mut tools.spares);
         self.out.borrow(&mut tools.spare_out);
         let verdict = self.run(tools);
         // What has been borrowed goes along into the application.
         if verdict != Verdict::Run {
-            self.input.give_back(&mut tools.spare);
+            self.input.give_back(&mut tools.spares);
             self.out.give_back(&mut tools.spare_out);
         }
         verdict

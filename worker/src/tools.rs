@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tapster_config::Settings;
 use tapster_wire::{Limits, Outbox};
 
-use crate::buffer::Buffer;
+use crate::buffer::Spares;
 use crate::clock::{Clock, Times};
 use crate::common::Common;
 use crate::connection::Connection;
@@ -24,7 +24,7 @@ pub(crate) struct Tools {
     pub(crate) limits: Limits,
     pub(crate) times: Times,
     pub(crate) refusals: Refusals,
-    pub(crate) spare: Buffer,
+    pub(crate) spares: Spares,
     pub(crate) spare_out: Outbox,
     /// Sheets that have been used, for their memory.
     #[expect(clippy::vec_box, reason = "what goes from hand to hand is the box")]
@@ -52,7 +52,7 @@ impl Tools {
             sheet: Box::default(),
             limits: limits(settings),
             refusals: Refusals::new(),
-            spare: Buffer::spare(),
+            spares: Spares::new(settings.threads as usize + 1),
             spare_out: Outbox::default(),
             sheets: Vec::new(),
             wanted: Vec::new(),

@@ -1,7 +1,7 @@
 //! What a client has sent and nobody has used yet.
 //!
-//! An idle connection holds no memory here: while there is nothing to keep, all connections read into one spare buffer of
-//! the worker's.
+//! An idle connection holds no memory here: while there is nothing to keep, connections read into spare memory of the
+//! worker's.
 //!
 //! It never looks at the bytes. Used by the worker's `connection`.
 
@@ -15,15 +15,40 @@ pub struct Buffer {
     end: usize,
 }
 
-/// The size of the spare buffer, and the largest step by which a buffer grows, in bytes.
+/// The size of a spare piece, and the largest step by which a buffer grows, in bytes.
 const STEP: usize = 64 * 1024;
 
-impl Buffer {
-    /// A buffer with room for a usual request or many.
-    pub fn spare() -> Self {
-        Self { memory: vec![0; STEP], start: 0, end: 0 }
+/// Memory that buffers borrow while something is done with them, each piece with room for a usual request or many.
+#[derive(Debug)]
+pub struct Spares {
+    memory: Vec<Vec<u8>>,
+    most: usize,
+}
+
+impl Spares {
+    /// Keeps so many pieces for later: one for each request that may be in the application, and one for the reactor.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { memory: Vec::with_capacity(most), most }
     }
 
+    #[inline]
+    fn take(&mut self) -> Vec<u8> {
+        self.memory.pop().unwrap_or_else(|| vec![0; STEP])
+    }
+
+    #[inline]
+    fn put(&mut self, mut piece: Vec<u8>) {
+        if piece.len() >= STEP && self.memory.len() < self.most {
+            // One large head is no reason to keep so much for ever.
+            piece.truncate(STEP);
+            piece.shrink_to(STEP);
+            self.memory.push(piece);
+        }
+    }
+}
+
+impl Buffer {
     /// What is there, in the order in which it came.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
@@ -78,37 +103,23 @@ impl Buffer {
         Ok((count, count < room))
     }
 
-    /// Takes the memory of `spare` in place of its own, with what it holds, unless its own is as large.
+    /// Takes memory of `spares` in place of its own, with what it holds, unless its own is as large.
     #[inline]
-    pub fn borrow(&mut self, spare: &mut Self) {
+    pub fn borrow(&mut self, spares: &mut Spares) {
         if self.memory.len() >= STEP {
             return;
         }
-        if spare.memory.is_empty() {
-            // Who borrowed it is in the application.
-            *spare = Self::spare();
-        }
-        if self.memory.len() < spare.memory.len() {
-            spare.memory[..self.len()].copy_from_slice(self.bytes());
-            (spare.start, spare.end) = (0, self.len());
-            std::mem::swap(self, spare);
-            spare.memory = Vec::new();
-        }
+        let mut memory = spares.take();
+        let held = self.len();
+        memory[..held].copy_from_slice(self.bytes());
+        *self = Self { memory, start: 0, end: held };
     }
 
-    /// Gives back the memory that came from `spare`, and keeps what is still needed in memory of the right size.
+    /// Gives back what was borrowed, and keeps what is still needed in memory of the right size.
     #[inline]
-    pub fn give_back(&mut self, spare: &mut Self) {
-        if spare.memory.is_empty() {
-            std::mem::swap(self, spare);
-            self.memory.extend_from_slice(spare.bytes());
-            (self.start, self.end) = (0, self.memory.len());
-            (spare.start, spare.end) = (0, 0);
-            // One large head is no reason to keep so much for ever.
-            spare.memory.truncate(STEP);
-            spare.memory.shrink_to(STEP);
-        } else if self.is_empty() {
-            *self = Self::default();
-        }
+    pub fn give_back(&mut self, spares: &mut Spares) {
+        let (kept, held) = (self.bytes().to_vec(), self.len());
+        let borrowed = std::mem::replace(self, Self { memory: kept, start: 0, end: held });
+        spares.put(borrowed.memory);
     }
 }
