@@ -115,11 +115,15 @@ impl Buffer {
         *self = Self { memory, start: 0, end: held };
     }
 
-    /// Gives back what was borrowed, and keeps what is still needed in memory of the right size.
+    /// Gives back what was borrowed, and keeps what is still needed in memory of about the right size.
     #[inline]
     pub fn give_back(&mut self, spares: &mut Spares) {
-        let (kept, held) = (self.bytes().to_vec(), self.len());
-        let borrowed = std::mem::replace(self, Self { memory: kept, start: 0, end: held });
-        spares.put(borrowed.memory);
+        if self.is_empty() {
+            spares.put(std::mem::take(self).memory);
+        } else if self.memory.len() == STEP {
+            let (kept, held) = (self.bytes().to_vec(), self.len());
+            let borrowed = std::mem::replace(self, Self { memory: kept, start: 0, end: held });
+            spares.put(borrowed.memory);
+        }
     }
 }
