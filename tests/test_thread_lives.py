@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness import Truncated, wait_until
 from harness.gate import Gate
 from harness.interpreters import INTERPRETERS
 from harness.processes import alive, children, kill, open_files
+from harness.rest import switches, wait_at_rest
 
 pytestmark = pytest.mark.tapster
 APP = "crowd:application"
@@ -69,25 +69,6 @@ def stay_in_both(server, main, other, how="wait"):
 
 
 # Idle.
-
-
-def switches(pid):
-    """How often each thread of a process has been switched."""
-    found = {}
-    for status in Path(f"/proc/{pid}/task").glob("*/status"):
-        found[status.parent.name] = re.findall(r"ctxt_switches:\s*(\d+)", status.read_text())
-    return found
-
-
-def wait_at_rest(pid, seconds=0.05):
-    """Waits until no thread of a process has run for a moment."""
-
-    def rests():
-        before = switches(pid)
-        time.sleep(seconds)
-        return switches(pid) == before
-
-    wait_until(rests, 20, "no thread runs")
 
 
 @pytest.mark.parametrize("served", [False, True], ids=["fresh", "after_requests"])
