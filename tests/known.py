@@ -10,7 +10,6 @@ KNOWN = {
     "test_bad_processes.py::test_a_forked_child_harms_nobody_however_it_ends[writes": "a forked child may write to its parent's client",
     "test_bad_apps.py::test_start_response_tells_what_is_wrong_with_its_arguments": "a header of three parts is told in other words",
     "test_bad_apps.py::test_whatever_is_returned_is_a_reply_or_told_to_be_none": "an iterator whose own __iter__ raises TypeError is told as none",
-    "test_thread_lives.py::test_an_idle_worker_makes_no_system_call": "the monitor's last tick may come after the tracer",
     "test_thread_lives.py::test_a_signal_that_comes_just_as_the_worker_goes_idle": "a signal between the last look and the sleep is heard with the next event",
     "test_thread_lives.py::test_a_thread_that_is_stuck_keeps_the_exit_functions_from_nothing": "the arbiter's SIGKILL at graceful_timeout may come first",
     "test_thread_lives.py::test_such_a_child_ends_although_another_thread_was_writing": "a forked child may find the log's lock held for ever",
