@@ -2,18 +2,20 @@
 and in which order, and that bytes and clients of all kinds find their own."""
 
 import hashlib
+import os
 import random
+import signal
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from harness import Truncated, wait_until
 from harness.gate import Gate, unread
 from harness.interpreters import INTERPRETERS
-from harness.processes import open_files
+from harness.processes import open_files, stat
 
 pytestmark = pytest.mark.tapster
 APP = "crowd:application"
@@ -213,6 +215,41 @@ def test_requests_that_follow_one_another_on_a_connection_wait_their_turn_and_ar
 
     with ThreadPoolExecutor(8) as clients:
         list(clients.map(exchange, range(8)))
+
+
+@contextmanager
+def halted(pid):
+    """That process runs no thread within, so that all that happens meanwhile is told it by one look at its sockets."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: stat(pid)["state"] == "T", what="the process is at a halt")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("kept, asking", [(0, 0), (10, 0), (10, 4)], ids=["new", "for_idle", "for_idle_and_others"])
+@pytest.mark.parametrize("singles", [6, 20])
+def test_requests_that_come_all_at_once_are_each_run_once_and_answered(start, threads, kept, asking, singles):
+    server = start(threads, "--worker-connections", "10")
+    worker = server.live()[0].pid
+    files = len(open_files(worker))
+    # After some of these, new connections are expected to bring one request, and looked at before the poll tells of them.
+    for _ in range(singles):
+        assert server.get("/who").status == 200
+    wait_until(lambda: len(open_files(worker)) == files, what="their ends have been seen")
+    with ExitStack() as stack:
+        wires = connected(server, kept, stack)[:asking]
+        with halted(worker):
+            # New ones come in the place of those that are idle; their ends are counted as the others' are.
+            wires += [stack.enter_context(server.wire(timeout=30)) for _ in range(8)]
+            for number, wire in enumerate(wires):
+                wire.get(f"/note?{number}", "Connection: close")
+        names = [str(number) for number in range(len(wires))]
+        assert [wire.reply().json for wire in wires] == names
+    assert sorted(server.get("/notes").json, key=int) == names
+    assert server.worker_pids() == {worker}
 
 
 # Many of all kinds.
