@@ -245,6 +245,48 @@ def test_an_exception_that_could_not_be_raised_any_more_hits_no_later_request(st
     assert server.get("/notes").json == [] and "Traceback" not in server.log()
 
 
+@on_each_python
+def test_an_exception_that_could_not_be_raised_any_more_leaves_the_interpreter_as_it_was(start, python):
+    python.require()
+    server = start(1, interpreter=python)
+    with server.wire() as wire:
+        assert wire.exchange("/closing-in-c").body == b"whole"
+    server.wait_log("the request GET /closing-in-c has come back from the application")
+    # CPython 3.11 never gets on with this while it believes that there is something to raise.
+    assert server.get("/profiled").text == "profiled"
+    assert "Traceback" not in server.log()
+
+
+@on_each_python
+def test_nor_does_one_that_waits_to_be_raised_keep_others_from_their_work(start, gate, python):
+    python.require()
+    server = start(2, interpreter=python)
+    with server.wire(timeout=30) as wire:
+        # In one call of C code's.
+        wire.get(f"/stay?{gate.path},wait")
+        gate.wait_inside()
+        assert wire.reply().status == 504
+        server.wait_log("What Python is doing while the request GET /stay")
+        for _ in range(3):
+            assert server.get("/profiled").text == "profiled"
+        gate.open()
+    server.wait_log(r"request GET /stay\?\S+ was interrupted after its timeout")
+    assert server.get("/profiled").text == "profiled"
+
+
+@on_each_python
+def test_an_exception_that_the_application_swallowed_is_not_raised_again(start, python):
+    python.require()
+    server = start(1, interpreter=python)
+    assert server.get("/swallow-once?one").status == 504
+    found = notes(server, 3)
+    assert [found[0], found[2]] == [["one", INTERRUPTED], "went on"]
+    server.wait_log(r"the request GET /swallow-once\?one has come back from the application")
+    assert [server.get(f"/quick?{number}").text for number in range(5)] == list("01234")
+    assert server.get("/profiled").text == "profiled"
+    assert server.get("/notes").json == [] and "Traceback" not in server.log()
+
+
 def test_other_requests_are_answered_while_some_time_out(start):
     server = start(4)
     with ThreadPoolExecutor(3) as clients, server.wire(timeout=30) as wire:

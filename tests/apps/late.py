@@ -1,9 +1,11 @@
 """An application that takes too long, in the ways that there are; the path says which, the query is the name under which it
 notes how it was interrupted. What does not take long is `crowd`'s."""
 
+import contextlib
 import functools
 import json
 import random
+import sys
 import time
 
 import crowd
@@ -176,6 +178,30 @@ def pushed(environ, start_response):
     return (b"p" * size for _ in range(count))
 
 
+def profiled(environ, start_response):
+    """Has Python call functions for whatever happens, which needs it to get on."""
+    calls = []
+    sys.setprofile(lambda frame, event, argument: calls.append(event))
+    sys.settrace(lambda frame, event, argument: calls.append(event))
+    try:
+        sum(range(10))
+        sum(number for number in range(10))
+    finally:
+        sys.settrace(None)
+        sys.setprofile(None)
+    return answer(start_response, b"profiled" if "c_call" in calls and "call" in calls else b"not profiled")
+
+
+def swallow_once(environ, start_response):
+    """Hangs, and takes no notice of being interrupted."""
+    with contextlib.suppress(BaseException):
+        noting(environ["QUERY_STRING"], hang_between_instructions)
+    # If it were raised once more, it would be here.
+    hang_in_python(0.05)
+    NOTES.append("went on")
+    return answer(start_response, b"after all")
+
+
 SHAPES = {
     "between": functools.partial(hanging, hang_between_instructions),
     "python": functools.partial(hanging, hang_in_python),
@@ -188,6 +214,8 @@ SHAPES = {
     "ticks-until": ticks_until,
     "stubborn": stubborn,
     "swallow": swallow,
+    "swallow-once": swallow_once,
+    "profiled": profiled,
     "about": about,
     "quick": quick,
     "pushed": pushed,

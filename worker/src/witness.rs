@@ -41,13 +41,13 @@ impl Mark {
         self.ticket.store(ticket, Relaxed);
     }
 
-    /// The thread has done with it. An exception that has not been raised by now would hit the next request.
+    /// The thread, which is this one, has done with it. An exception that has not been raised by now would hit the next request.
     #[inline]
     pub(crate) fn end(&self, py: Python<'_>) {
         self.ticket.store(0, Relaxed);
         if self.interrupted.load(Relaxed) {
             self.interrupted.store(false, Relaxed);
-            calm(py, self.ident());
+            calm(py);
         }
     }
 

@@ -2,15 +2,14 @@
 //!
 //! Nothing here decides which thread is late; the worker does.
 
-use std::ffi::{c_int, c_ulong};
-use std::ptr::null_mut;
+use std::ffi::c_ulong;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyCFunction, PyModule};
+use pyo3::types::{IntoPyDict, PyCFunction, PyDict, PyModule};
 
-use crate::module_tapster::request_timeout;
+use crate::module_tapster::{is_request_timeout, request_timeout};
 use crate::text::escaped;
 use crate::traceback;
 
@@ -52,18 +51,42 @@ pub fn stacks(py: Python<'_>, marked: Option<c_ulong>) -> String {
 }
 
 /// Has `tapster.RequestTimeout` raised in the thread of that ident, as soon as it runs Python code; tells whether there is
-/// such a thread.
+/// such a thread. Not for the thread that this runs in.
 pub fn interrupt(py: Python<'_>, ident: c_ulong) -> bool {
-    request_timeout(py).is_some_and(|class| set_asynchronous_exception(py, ident, class.as_ptr()) > 0)
+    let is_there = request_in(py, ident);
+    // Up to CPython 3.12 what has been asked for raises a flag of the whole interpreter's, and only an exception that is
+    // raised lowers it, in whatever thread. While it is up, each thread looks again and again what there is to do, and in 3.11
+    // one that is traced or profiled does nothing else; and the thread may be in C code for long. So one is raised here too.
+    // The other thread raises the flag anew when it takes the interpreter's lock, which it has to before it runs Python code.
+    if is_there && request_in(py, thread_ident()) {
+        calm(py);
+    }
+    is_there
 }
 
-/// Takes back what [`interrupt`] has asked for, where it has not been raised yet.
-pub fn calm(py: Python<'_>, ident: c_ulong) {
-    set_asynchronous_exception(py, ident, null_mut());
+/// Has what [`interrupt`] may have asked for in this thread raised now, if it has not been, and forgets it.
+///
+/// To take it back would leave the interpreter's flag up for ever (see there), and whether it has been raised can't be asked: so
+/// Python code is run that has nothing else to do. What was raised before, and swallowed by the application, is not raised again.
+#[cold]
+pub fn calm(py: Python<'_>) {
+    /// Signal handlers of the application's may raise here as well, and come first.
+    const MOST_RAISED: usize = 10;
+
+    for _ in 0..MOST_RAISED {
+        // CPython looks whether there is something to raise where code begins, or where it jumps back.
+        match py.run(c"for _ in range(100):\n    pass\n", Some(&PyDict::new(py)), None) {
+            Err(error) if !is_request_timeout(py, &error) => {
+                log::error!("an exception came from outside the request\n{}", traceback::format(py, &error));
+            }
+            Ok(()) | Err(_) => return,
+        }
+    }
 }
 
-fn set_asynchronous_exception(_py: Python<'_>, ident: c_ulong, class: *mut ffi::PyObject) -> c_int {
-    // SAFETY: attached by the token; null, or a live class, to which CPython takes a reference of its own. CPython's
-    // parameter is an unsigned long, so the cast is undone there.
-    unsafe { ffi::PyThreadState_SetAsyncExc(ident.cast_signed(), class) }
+fn request_in(py: Python<'_>, ident: c_ulong) -> bool {
+    let Some(class) = request_timeout(py) else { return false };
+    // SAFETY: attached by the token; a live class, to which CPython takes a reference of its own. CPython's parameter is an
+    // unsigned long, so the cast is undone there.
+    unsafe { ffi::PyThreadState_SetAsyncExc(ident.cast_signed(), class.as_ptr()) > 0 }
 }
