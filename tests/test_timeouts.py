@@ -114,6 +114,69 @@ def test_the_stacks_of_all_threads_are_logged_the_late_one_first(start, gate):
         ticking.reply()
 
 
+#: What is said where the log has the stacks of all threads already.
+ELSEWHERE = r" \(the stacks of all threads were logged \S+ ago; that is done at most every 10s\)"
+#: A thread that is told with the request that it is late with.
+LATE_THREAD = r"^Thread (\S+) \(ident \d+\), which is late with the request GET (\S+)(?: and| \(most recent call last\):)$"
+
+
+def entries(server):
+    """What the log says that Python is doing: each time the requests, what is said of them, and the stacks."""
+    entry = re.compile(r"What Python is doing while (.*?) (?:is|are) late(| \(.*\)):\n((?:(?!\[20\d\d-).*\n)*)")
+    return entry.findall(server.log())
+
+
+def test_of_requests_that_are_late_soon_after_only_the_own_stack_is_logged(start, gate):
+    server = start(3)
+    with gate.filled(server, 1) as wires:
+        assert wires[0].reply().status == 504
+        server.wait_log("What Python is doing while the request GET /stay")
+        assert server.get("/between?two").status == 504
+        server.wait_log(rf"What Python is doing while the request GET /between\?two is late{ELSEWHERE}:\n(.*\n)*?.*in hang_between")
+        (_, first, all_of_them), (_, _, own) = entries(server)
+        assert first == "" and "at_gate" in all_of_them and len(re.findall("^Thread", all_of_them, re.MULTILINE)) == 3
+        assert re.findall("^Thread", own, re.MULTILINE) == ["Thread"] and "at_gate" not in own
+        assert re.findall(LATE_THREAD, own, re.MULTILINE)[0][1] == "/between?two"
+
+
+def test_requests_that_are_late_together_are_told_together(start, gate, tmp_path):
+    server = start(13, "--timeout", "4")
+    lock = Gate(tmp_path / "lock")
+    try:
+        with gate.filled(server, 12) as wires, server.wire(timeout=30) as holder:
+            # Nobody can look for as long as the interpreter's lock is held.
+            holder.get(f"/stay?{lock.path},lock")
+            lock.wait_inside()
+            assert [wire.reply().status for wire in (*wires, holder)] == [504] * 13
+            lock.open()
+            server.wait_log("What Python is doing")
+            requests, elsewhere, stacks = wait_until(lambda: entries(server), what="the entry")[0]
+            late = re.findall(LATE_THREAD, stacks, re.MULTILINE)
+            assert elsewhere == "" and len({name for name, _ in late}) == len(late) >= 12
+            assert requests.count("the request GET /stay") == 10 and requests.endswith(f" and {len(late) - 10} more")
+            # They are at one place, which is told once; the main thread has come there in another way.
+            assert stacks.count("os.read(gate, 1)") <= 2
+    finally:
+        lock.close()
+    expect_serving(server, 13)
+
+
+def test_many_late_requests_do_not_fill_the_log(start):
+    server = start(32)
+    asked = [f"/between?{number:03}" for number in range(96)]
+    begun = time.monotonic()
+    with ThreadPoolExecutor(32) as clients:
+        assert {reply.status for reply in clients.map(lambda path: server.get(path, timeout=30), asked)} == {504}
+    server.wait_log("has come back from the application", count=96)
+    told = entries(server)
+    for path in asked:
+        assert any(f"late with the request GET {path}" in stacks for *_, stacks in told), path
+    assert all("in hang_between_instructions" in stacks for *_, stacks in told)
+    whole = [stacks for _, elsewhere, stacks in told if not elsewhere]
+    assert 1 <= len(whole) <= 1 + (time.monotonic() - begun) / 10
+    assert sum(len(stacks) for *_, stacks in told) < 96 * 2000 + len(whole) * 64_000
+
+
 def test_requests_that_time_out_are_counted_with_those_that_are_refused(start):
     server = start(4)
     with ThreadPoolExecutor(4) as clients:

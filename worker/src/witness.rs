@@ -9,9 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 use tapster_python::{Python, calm, interrupt, stacks};
+
+use crate::clock::{Seldom, monotonic};
+use crate::deadlines::Millis;
 
 /// Which request each application thread is at.
 #[derive(Debug, Default)]
@@ -51,8 +55,13 @@ impl Mark {
         }
     }
 
+    /// Whether the thread is at that request.
+    fn is_at(&self, ticket: u64) -> bool {
+        self.ticket.load(Relaxed) == ticket
+    }
+
     fn interrupt(&self, py: Python<'_>, ticket: u64) {
-        if self.ticket.load(Relaxed) == ticket {
+        if self.is_at(ticket) {
             self.interrupted.store(true, Relaxed);
             interrupt(py, self.ident());
         }
@@ -86,7 +95,7 @@ impl Witness {
         Self { marks, looking: Mutex::new(None), unseen: Arc::default() }
     }
 
-    /// Has the stacks of all threads logged, and the request's own interrupted.
+    /// Has the stack of its thread logged, and now and then those of all threads; and the thread interrupted.
     ///
     /// # Errors
     /// Where the thread can't be started.
@@ -127,14 +136,58 @@ impl Witness {
 fn look(marks: &[Mark], overdue: &Receiver<Overdue>, unseen: &AtomicUsize) {
     // Signals are the main thread's and the poll's.
     let _ = SigSet::all().thread_block();
-    for Overdue { thread, ticket, request } in overdue {
-        let Some(mark) = marks.get(thread) else { continue };
+    let mut diary = Diary::default();
+    while let Ok(first) = overdue.recv() {
         Python::attach(|py| {
-            unseen.fetch_sub(1, Relaxed);
-            if mark.ticket.load(Relaxed) == ticket {
-                log::error!("What Python is doing while {request} is late:\n{}", stacks(py, Some(mark.ident())));
-                mark.interrupt(py, ticket);
+            // With those that have become late while the lock was long in coming.
+            let mut late: Vec<_> = std::iter::once(first).chain(overdue.try_iter()).collect();
+            unseen.fetch_sub(late.len(), Relaxed);
+            late.retain(|each| marks.get(each.thread).is_some_and(|mark| mark.is_at(each.ticket)));
+            if late.is_empty() {
+                return;
+            }
+            diary.tell(py, marks, &late);
+            for Overdue { thread, ticket, .. } in late {
+                marks[thread].interrupt(py, ticket);
             }
         });
+    }
+}
+
+/// What is logged of late requests: the stacks of their own threads for each, those of all threads now and then.
+#[derive(Default)]
+struct Diary {
+    whole: Seldom,
+    /// When the stacks of all threads were logged.
+    told: Millis,
+}
+
+impl Diary {
+    /// The most requests that the first line names. Each is named with its thread as well, and has a line of its own.
+    const MOST_NAMED: usize = 10;
+
+    fn tell(&mut self, py: Python<'_>, marks: &[Mark], late: &[Overdue]) {
+        let now = monotonic();
+        let whole = self.whole.is_time(now);
+        let elsewhere = if whole {
+            self.told = now;
+            String::new()
+        } else {
+            let [since, seldom] = [now - self.told, Seldom::SILENCE].map(Duration::from_millis);
+            format!(" (the stacks of all threads were logged {since:?} ago; that is done at most every {seldom:?})")
+        };
+        let threads: Vec<_> = late.iter().map(|each| (marks[each.thread].ident(), each.request.as_str())).collect();
+        let stacks = stacks(py, &threads, whole);
+        log::error!("What Python is doing while {} late{elsewhere}:\n{stacks}", subject(late));
+    }
+}
+
+/// The requests as the subject of a sentence, with its verb.
+fn subject(late: &[Overdue]) -> String {
+    let named: Vec<_> = late.iter().take(Diary::MOST_NAMED).map(|each| each.request.as_str()).collect();
+    match (named.as_slice(), late.len() - named.len()) {
+        ([one], 0) => format!("{one} is"),
+        ([before @ .., last], 0) => format!("{} and {last} are", before.join(", ")),
+        (_, more) => format!("{} and {more} more are", named.join(", ")),
     }
 }

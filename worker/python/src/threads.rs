@@ -40,14 +40,17 @@ pub fn thread_ident() -> c_ulong {
     unsafe { ffi::PyThread_get_thread_ident() }
 }
 
-/// The Python stacks of all threads but this one, with their names and idents; first that of the `marked` one, which is
-/// named as late.
+/// The Python stacks of late threads, each of which is given by its ident and its request; with `others`, behind them those of
+/// all threads but this one.
 #[must_use]
-pub fn stacks(py: Python<'_>, marked: Option<c_ulong>) -> String {
-    let source = std::ffi::CString::new(include_str!("stacks.py")).unwrap_or_default();
-    let text = PyModule::from_code(py, &source, c"<tapster stacks>", c"_tapster_stacks")
-        .and_then(|module| escaped(&module.call_method1("stacks", (marked, traceback::MOST_BYTES))?));
-    text.unwrap_or_else(|error| format!("the stacks can't be told: {error}"))
+pub fn stacks(py: Python<'_>, late: &[(c_ulong, &str)], others: bool) -> String {
+    let told = || {
+        let source = std::ffi::CString::new(include_str!("stacks.py"))?;
+        let module = PyModule::from_code(py, &source, c"<tapster stacks>", c"_tapster_stacks")?;
+        let late = late.iter().copied().into_py_dict(py)?;
+        escaped(&module.call_method1("stacks", (late, traceback::MOST_BYTES, others))?)
+    };
+    told().unwrap_or_else(|error: PyErr| format!("the stacks can't be told: {error}"))
 }
 
 /// Has `tapster.RequestTimeout` raised in the thread of that ident, as soon as it runs Python code; tells whether there is
