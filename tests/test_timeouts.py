@@ -60,7 +60,9 @@ def expect_serving(server, threads):
 
 def late(text):
     """What the log says first of the request that `text` names."""
-    return rf"\[ERROR\] the request {re.escape(text)} has been in the application for 1(\.\d+)?s, longer than timeout = 1s"
+    silent = r"(, and has given nothing for the last 1(\.\d+)?s)?"
+    spent = r"1(\.\d+)?s" + silent + ", longer than timeout = 1s"
+    return rf"\[ERROR\] the request {re.escape(text)} has been in the application for {spent}"
 
 
 # What becomes of such a request.
@@ -206,14 +208,56 @@ def test_a_reply_that_has_begun_and_ends_with_the_connection_is_reset(start):
                 pass
 
 
-def test_code_behind_a_reply_that_is_whole_is_interrupted_too(start):
+# Where the reply is whole, and the application still at work behind it.
+
+UNAFFECTED = ": its client is not affected, since the reply is whole"
+
+
+@threads_1_or_4
+@pytest.mark.parametrize("path", ["/closing?behind", "/written?iterable", "/written?write"])
+def test_code_behind_a_reply_that_is_whole_is_interrupted_and_its_connection_goes_on(start, threads, path):
+    server = start(threads)
+    with server.wire(timeout=30) as wire:
+        assert wire.get(path).get("/note?second").reply().body == b"whole"
+        assert wire.reply().json == "second"
+        server.wait_log(late(f"GET {path}") + UNAFFECTED)
+        wire.expect_open("/who")
+    found = notes(server, 3)
+    assert found[0] == [path.partition("?")[2], INTERRUPTED] and found[2] == "second"
+    expect_serving(server, threads)
+
+
+@pytest.mark.parametrize("name", ["", "with-a-length"])
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_a_whole_reply_that_is_on_its_way_arrives_however_late_the_application_is(start, name, version):
     server = start(2)
-    with server.wire() as wire:
-        assert wire.exchange("/closing?behind").body == b"whole"
-        wire.expect_closed()
-    assert notes(server, 2)[0] == ["behind", INTERRUPTED]
-    server.wait_log(late("GET /closing?behind"))
+    with server.wire(timeout=30) as wire:
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        wire.send(f"GET /closing-large?{name} HTTP/{version}\r\nHost: a\r\n\r\n")
+        server.wait_log(late(f"GET /closing-large?{name}") + UNAFFECTED)
+        assert wire.reply().body == b"l" * (24 << 20)
+    assert notes(server, 2)[0] == [name, INTERRUPTED]
     expect_serving(server, 2)
+
+
+@threads_1_or_4
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_a_client_of_a_whole_reply_whose_application_is_stuck_sees_a_tidy_end(start, threads, version):
+    server = start(threads, "--timeout-grace", "500ms")
+    with server.wire(timeout=30) as wire:
+        wire.send(f"GET /closing-stuck HTTP/{version}\r\nHost: a\r\n\r\n")
+        # Unread, this would make of the end a reset.
+        wire.get("/note?never")
+        parts = []
+        while data := wire.socket.recv(1 << 16):
+            parts.append(data)
+        wire._buffer = b"".join(parts)
+        assert wire.reply().body == b"whole"
+        assert wire._buffer == b""
+    server.wait_log(late("GET /closing-stuck") + UNAFFECTED)
+    server.wait_log("WORKER TIMEOUT")
+    wait_until(lambda: len(server.ready()) == 2, 20, "the worker is replaced")
+    assert server.get("/notes").json == []
 
 
 def test_code_that_goes_on_after_each_exception_is_interrupted_all_the_same(start):

@@ -71,13 +71,13 @@ def begun(environ, start_response):
 
 
 class Closing:
-    """A body whose close() hangs."""
+    """A body of some blocks whose close() hangs."""
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, *blocks):
+        self.name, self.blocks = name, blocks
 
     def __iter__(self):
-        return iter([b"whole"])
+        return iter(self.blocks)
 
     def close(self):
         """Hangs."""
@@ -87,7 +87,30 @@ class Closing:
 def closing(environ, start_response):
     """Hangs behind a reply that is whole."""
     start_response("200 OK", [])
-    return Closing(environ["QUERY_STRING"])
+    return Closing(environ["QUERY_STRING"], b"whole")
+
+
+def closing_large(environ, start_response):
+    """The same behind one that no socket's buffers hold; with a length where there is a query."""
+    name, block = environ["QUERY_STRING"], b"l" * (1 << 20)
+    start_response("200 OK", [("Content-Length", str(24 << 20))] if name else [])
+    return Closing(name, *[block] * 24)
+
+
+def written(environ, start_response):
+    """Hangs when all of the declared length has been sent: in the call, or before the end of the iteration."""
+    name = environ["QUERY_STRING"]
+    write = start_response("200 OK", [("Content-Length", "5")])
+    if name == "write":
+        write(b"whole")
+        noting(name, hang_between_instructions)
+        return []
+
+    def blocks():
+        yield b"whole"
+        noting(name, hang_between_instructions)
+
+    return blocks()
 
 
 def ticks(environ, start_response):
@@ -171,6 +194,18 @@ def closing_in_c(environ, start_response):
     return ClosingInC()
 
 
+class ClosingStuck(ClosingInC):
+    """The same for a minute."""
+
+    close = functools.partial(time.sleep, 60)
+
+
+def closing_stuck(environ, start_response):
+    """Stays in C code behind a reply that is whole."""
+    start_response("200 OK", [])
+    return ClosingStuck()
+
+
 def pushed(environ, start_response):
     """So many blocks of so many bytes, as fast as they are taken."""
     count, size = map(int, environ["QUERY_STRING"].split(","))
@@ -209,6 +244,9 @@ SHAPES = {
     "c-for-a-while": functools.partial(hanging, functools.partial(hang_in_c, 3.0)),
     "begun": begun,
     "closing": closing,
+    "closing-large": closing_large,
+    "closing-stuck": closing_stuck,
+    "written": written,
     "closing-in-c": closing_in_c,
     "ticks": ticks,
     "ticks-until": ticks_until,

@@ -62,6 +62,12 @@ impl Backlog {
         }
     }
 
+    /// Whether nothing is waiting and `also` holds, which is asked while no thread can take the bytes away.
+    pub(crate) fn is_sent_and(&self, also: impl FnOnce() -> bool) -> bool {
+        let place = self.unsent();
+        place.as_ref().is_none_or(|unsent| unsent.is_empty()) && also()
+    }
+
     /// The reply is complete: what is left of it goes back to its connection.
     #[inline]
     pub(crate) fn take(&self) -> Option<Box<Outgoing>> {

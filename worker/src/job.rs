@@ -127,11 +127,13 @@ impl Job {
         if gave_up {
             return Ok(Outcome::GivenUp);
         }
-        if let Some(unsent) = connection.line.backlog.take() {
+        let line = &connection.line;
+        let ours = if ending.is_whole() { line.bring_back() } else { line.take() };
+        if let Some(unsent) = line.backlog.take() {
             connection.out.follow(*unsent);
         }
         // What is left of it leaves before anything else is done, whoever has the reactor.
-        let sent = connection.line.take().and_then(|()| match connection.out.file {
+        let sent = ours.and_then(|()| match connection.out.file {
             // The head goes with the first of it.
             Some(_) => Ok(()),
             None => connection.out.flush_bytes(&connection.line.socket),
@@ -148,6 +150,16 @@ impl Job {
 fn unreadable(error: &io::Error, common: &Common) -> Reject {
     common.storage.complain("a request's body", error);
     Reason::Storage.into()
+}
+
+impl Outcome {
+    /// The same, with the connection's end behind a reply that is whole.
+    pub(crate) fn closing(self) -> Self {
+        match self {
+            Self::Replied(Ending::KeepAlive) => Self::Replied(Ending::Close),
+            other => other,
+        }
+    }
 }
 
 /// Measures how long this thread is not on a CPU.

@@ -1,8 +1,8 @@
 //! A client's socket, in the hands of the reactor and of the thread that makes a reply.
 //!
 //! The thread sends as the application gives. Meanwhile nobody else writes, but where the application takes too long: then the
-//! reactor answers in its place if nothing has been sent, and cuts the client off if something has. Who was first is told by
-//! one word here. Made by the reactor for each connection.
+//! reactor answers in its place if nothing has been sent, and cuts the client off if a part has; a reply that is whole it leaves
+//! alone. Who was first is told by one word here. Made by the reactor for each connection.
 
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -25,8 +25,20 @@ pub(crate) struct Line {
 const OPEN: u8 = 0;
 /// The application's reply has begun to leave.
 const TAKEN: u8 = 1;
+/// All of it is in the socket or in the backlog, and the application still at work.
+const WHOLE: u8 = 2;
+/// It is whole, and what has not been sent of it is about to come back with its connection.
+const RETURNING: u8 = 3;
 /// The server has answered, or cut the client off.
-const CLOSED: u8 = 2;
+const CLOSED: u8 = 4;
+
+/// How much of the application's reply its client has, or gets without the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Nothing,
+    Part,
+    Whole,
+}
 
 impl Line {
     pub(crate) fn new(socket: Socket) -> Self {
@@ -47,14 +59,58 @@ impl Line {
     #[inline]
     pub(crate) fn take(&self) -> io::Result<()> {
         match self.reply.compare_exchange(OPEN, TAKEN, Relaxed, Relaxed) {
-            Ok(_) | Err(TAKEN) => Ok(()),
+            Err(CLOSED) => Err(ErrorKind::BrokenPipe.into()),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// All of the application's reply has left, or is in the backlog.
+    #[inline]
+    pub(crate) fn note_whole(&self) {
+        // Where the server has cut the client off it stays so.
+        let _ = self.reply.compare_exchange(TAKEN, WHOLE, Relaxed, Relaxed);
+    }
+
+    /// The application has done with its reply, which is whole; the thread takes what is left of it from the backlog.
+    ///
+    /// # Errors
+    /// Where the server has answered in its place, or cut the client off.
+    #[inline]
+    pub(crate) fn bring_back(&self) -> io::Result<()> {
+        let open = |reply| (reply != CLOSED).then_some(RETURNING);
+        match self.reply.fetch_update(Relaxed, Relaxed, open) {
+            Ok(_) => Ok(()),
             Err(_) => Err(ErrorKind::BrokenPipe.into()),
         }
     }
 
-    /// Ends the application's right to answer; tells whether nothing of its reply has left, so that the server may.
-    pub(crate) fn close(&self) -> bool {
-        self.reply.swap(CLOSED, Relaxed) == OPEN
+    /// Ends the application's right to answer, unless its reply is whole; tells how much of that has left, since the server may
+    /// answer if that is nothing.
+    pub(crate) fn close(&self) -> Sent {
+        let unfinished = |reply| matches!(reply, OPEN | TAKEN).then_some(CLOSED);
+        match self.reply.fetch_update(Relaxed, Relaxed, unfinished) {
+            Ok(OPEN) => Sent::Nothing,
+            Err(WHOLE | RETURNING) => Sent::Whole,
+            Ok(_) | Err(_) => Sent::Part,
+        }
+    }
+
+    /// Ends the connection in order if the reply is whole and all of it has left, though its thread has not come back with it:
+    /// that is not to be waited for. What the client still sends is thrown away, since unread it would make the last close a
+    /// reset (RFC 9112 section 9.6), and cost the client what it has not read.
+    #[cold]
+    pub(crate) fn part(&self) {
+        // A thread that brings the reply back says so before it empties the backlog.
+        let parts = self.backlog.is_sent_and(|| {
+            self.reply.load(Relaxed) == WHOLE && {
+                // The reply may end with the connection, which then has been prepared for being cut off.
+                self.socket.reset_on_close(false);
+                self.socket.finish().is_ok()
+            }
+        });
+        if parts {
+            self.socket.discard();
+        }
     }
 
     /// Whether the server has ended the application's right to answer.

@@ -34,6 +34,7 @@ use crate::clock::Seldom;
 use crate::common::{CONNECTIONS, Common};
 use crate::deadlines::{Deadlines, Millis, NEVER};
 use crate::job::{Done, Job};
+use crate::line::Sent;
 use crate::listeners::Listeners;
 use crate::seat::{Lateness, Seat};
 use crate::signals::StopSignals;
@@ -291,12 +292,18 @@ impl Reactor {
                     connection.say_goodbye();
                 }
                 Seat::Away(away) if away.lateness == Lateness::InTime => {
-                    away.line.close();
-                    away.line.socket.cut();
-                    cut_off += 1;
+                    if away.line.close() == Sent::Whole {
+                        away.line.part();
+                    } else {
+                        away.line.socket.cut();
+                        cut_off += 1;
+                    }
                 }
-                // Its client has been told already.
-                Seat::Away(away) => main_is_stuck |= away.thread == MAIN && away.lateness == Lateness::Stuck,
+                // Its client has been told already, or has its reply.
+                Seat::Away(away) => {
+                    away.line.part();
+                    main_is_stuck |= away.thread == MAIN && away.lateness == Lateness::Stuck;
+                }
             }
         }
         self.tools.refusals.sum_up();
@@ -417,7 +424,7 @@ impl Reactor {
                     // One that is listed has its turn when the list comes to it.
                     Seat::Here(connection) if connection.listed => {}
                     Seat::Here(_) => self.advance(key),
-                    Seat::Away(away) => away.line.backlog.go_on(&away.line.socket),
+                    Seat::Away(away) => Self::see_to(away),
                 }
             }
             token => self.accept_some(token - LISTENERS),

@@ -59,6 +59,10 @@ impl Sink for ReplySink<'_> {
     }
 
     fn until_close(&mut self) {
+        // What the server has said in the application's place is whole.
+        if self.line.is_closed() {
+            return;
+        }
         self.line.socket.reset_on_close(true);
         *self.fragile = true;
     }
@@ -91,6 +95,10 @@ impl Sink for ReplySink<'_> {
 
     fn progress(&mut self) {
         self.line.note_progress();
+    }
+
+    fn whole(&mut self) {
+        self.line.note_whole();
     }
 
     fn is_disconnected(&self) -> bool {

@@ -99,6 +99,17 @@ impl Socket {
         }
     }
 
+    /// Reads what is here, up to a mebibyte, and throws it away.
+    pub(crate) fn discard(&self) {
+        let mut nowhere = vec![0; 1 << 16];
+        for _ in 0..16 {
+            // At the end of what is here, or of the connection.
+            if !matches!((&mut &*self).read(&mut nowhere), Ok(1..)) {
+                return;
+            }
+        }
+    }
+
     /// Has the close of the socket reset the connection, so that what was sent can't be taken for whole; or not any more.
     pub(crate) fn reset_on_close(&self, resets: bool) {
         let at_once = nix::libc::linger { l_onoff: resets.into(), l_linger: 0 };

@@ -37,9 +37,9 @@ macro_rules! workers {
             long: "Of a reply that is yielded block by block, each block may take that long. Afterwards the error log gets \
                    the request line, how long it has taken, and the Python stack of its thread, at most every ten seconds \
                    with those of all other threads. The client gets a 504, or, where part of the reply was sent, its \
-                   connection is cut off. `tapster.RequestTimeout` is raised in the request's thread, so that the thread \
-                   and the process survive. Python raises it between two of its own instructions: what waits in C code \
-                   gets it only afterwards (see `timeout_grace`).",
+                   connection is cut off; a reply that is whole already is left alone. `tapster.RequestTimeout` is \
+                   raised in the request's thread, so that the thread and the process survive. Python raises it between \
+                   two of its own instructions: what waits in C code gets it only afterwards (see `timeout_grace`).",
             short: Some('t'),
             value: "DURATION",
         }

@@ -68,6 +68,14 @@ pub enum Ending {
     Reset,
 }
 
+impl Ending {
+    /// Whether it comes behind a whole reply.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        matches!(self, Self::KeepAlive | Self::Close)
+    }
+}
+
 /// Calls the application, one request at a time. Each thread that does has one.
 pub struct Caller {
     application: Arc<Application>,
@@ -196,8 +204,13 @@ impl Caller {
             // The client need not wait for what the application tidies up. A file can only be sent when that is done, and
             // the head then leaves with its first bytes.
             response.send_now(&[]);
+            start.wait_for_room(py, 0);
         }
+        let response = start.response();
         let ending = if response.client_gone { response.broken() } else { ending };
+        if ending.is_whole() {
+            response.note_whole();
+        }
         self.close(iterable, start);
         ending
     }
@@ -346,6 +359,10 @@ fn fail(py: Python<'_>, start: &mut StartResponse, failure: &Failure) -> Ending 
         failure.log(py, start.request());
     }
     let response = start.response();
+    if response.is_whole() {
+        // Its length has told the client so.
+        return response.ending();
+    }
     if response.phase == Phase::Sent || response.client_gone {
         return response.broken();
     }

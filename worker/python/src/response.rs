@@ -43,6 +43,9 @@ pub trait Sink {
     /// The application has given something that was sent at once, so it is alive. Not called for bodies that are whole.
     fn progress(&mut self);
 
+    /// All of the reply has been given: what the application does from here on keeps it from nobody. May be called again.
+    fn whole(&mut self);
+
     /// Whether the client has closed its connection or its sending side, or has been cut off.
     fn is_disconnected(&self) -> bool;
 }
@@ -302,8 +305,37 @@ impl Response {
     pub(crate) fn progress(&mut self) {
         if let Line::Up { mut sink, .. } = self.line {
             // SAFETY: as in `send_now`.
-            unsafe { sink.as_mut() }.progress();
+            let sink = unsafe { sink.as_mut() };
+            sink.progress();
+            if self.is_whole() {
+                sink.whole();
+            }
         }
+    }
+
+    /// Whether the client has, or is being sent, as much body as it was told of, whatever comes.
+    pub(crate) fn is_whole(&self) -> bool {
+        let is_all = match self.framing {
+            Framing::Length(length) => self.body_sent >= length,
+            Framing::NoBody => true,
+            Framing::Chunked | Framing::UntilClose => false,
+        };
+        is_all && self.phase == Phase::Sent && !self.client_gone && !self.has_file
+    }
+
+    /// The exchange's thread has given all of the reply to the sink, but for a file.
+    pub(crate) fn note_whole(&mut self) {
+        if let Line::Up { mut sink, .. } = self.line
+            && !self.has_file
+        {
+            // SAFETY: as in `send_now`.
+            unsafe { sink.as_mut() }.whole();
+        }
+    }
+
+    /// How a reply that is whole ends.
+    pub(crate) fn ending(&self) -> Ending {
+        if self.keep_alive { Ending::KeepAlive } else { Ending::Close }
     }
 
     /// Where more than so many bytes are left: takes out what it needs to see to these, and refuses everybody until

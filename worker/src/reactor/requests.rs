@@ -16,6 +16,7 @@ use tapster_wire::http1::reply::{self, ErrorPage};
 use super::Reactor;
 use crate::deadlines::Millis;
 use crate::job::{Complete, Done, Job, Outcome};
+use crate::line::Sent;
 use crate::seat::{Away, Lateness, Seat};
 use crate::state::Verdict;
 use crate::witness::Overdue;
@@ -51,6 +52,15 @@ impl Reactor {
         self.deadlines.watch(key, seat.deadline_mut());
     }
 
+    /// The poll has told something of a connection whose request is in the application.
+    #[inline]
+    pub(super) fn see_to(away: &Away) {
+        away.line.backlog.go_on(&away.line.socket);
+        if away.lateness == Lateness::Stuck {
+            away.line.part();
+        }
+    }
+
     /// A request has come back from the application.
     #[inline]
     pub(super) fn complete(&mut self, done: Done) {
@@ -74,12 +84,18 @@ impl Reactor {
         self.stuck -= usize::from(lateness == Lateness::Stuck);
         if lateness != Lateness::InTime {
             log::warn!("{wanted} has come back from the application after {}", words(spent));
-            connection.forget_client();
         }
         tools.wanted.push(wanted);
         let verdict = match lateness {
             Lateness::InTime => connection.complete(outcome, tools),
-            Lateness::TimedOut | Lateness::Stuck => Verdict::Close,
+            // Its client has been told that the connection is over.
+            _ if connection.line.is_closed() => {
+                connection.forget_client();
+                Verdict::Close
+            }
+            // It was the work behind a whole reply that took too long. Nobody but the log need hear of it.
+            Lateness::TimedOut => connection.complete(outcome, tools),
+            Lateness::Stuck => connection.complete(outcome.closing(), tools),
         };
         *seat = Seat::Here(connection);
         self.follow(key, false, verdict);
@@ -113,29 +129,38 @@ impl Reactor {
             Lateness::TimedOut => {
                 away.lateness = Lateness::Stuck;
                 self.stuck += 1;
+                // Before the worker ends: its client has nothing more to wait for.
+                away.line.part();
                 self.report_stuck(key);
             }
             Lateness::Stuck => {}
         }
     }
 
-    /// Answers in the application's place, and asks that to stop.
+    /// Answers in the application's place, where there is no whole reply, and asks that to stop.
     fn time_out(&mut self, key: usize) {
         let Some(Seat::Away(away)) = self.seats.get(key) else { return };
-        let unanswered = away.line.close();
+        let sent = away.line.close();
         let (now, limit) = (self.tools.clock.now, words(self.tools.times.timeout));
-        let (spent, what) = match now - away.since {
-            spent if unanswered => (spent, "its client gets a 504"),
-            spent => (spent, "its client, which has a part of the reply, is cut off"),
+        let what = match sent {
+            Sent::Nothing => "its client gets a 504",
+            Sent::Part => "its client, which has a part of the reply, is cut off",
+            Sent::Whole => "its client is not affected, since the reply is whole",
         };
-        let wanted = &away.wanted;
-        log::error!("{wanted} has been in the application for {}, longer than timeout = {limit}: {what}", words(spent));
-        // The poll has nothing more to tell of it; whatever the client sends is no request any more.
-        let _ = self.poll.registry().deregister(&mut SourceFd(&away.line.socket.as_fd().as_raw_fd()));
-        if unanswered {
-            self.answer_late(away);
-        } else {
-            away.line.socket.cut();
+        let (wanted, spent, heard) = (&away.wanted, words(now - away.since), away.line.heard());
+        let silent = match now.saturating_sub(heard) {
+            silent if heard > away.since => format!(", and has given nothing for the last {}", words(silent)),
+            _ => String::new(),
+        };
+        log::error!("{wanted} has been in the application for {spent}{silent}, longer than timeout = {limit}: {what}");
+        if sent != Sent::Whole {
+            // The poll has nothing more to tell of it; whatever the client sends is no request any more.
+            let _ = self.poll.registry().deregister(&mut SourceFd(&away.line.socket.as_fd().as_raw_fd()));
+        }
+        match sent {
+            Sent::Nothing => self.answer_late(away),
+            Sent::Part => away.line.socket.cut(),
+            Sent::Whole => {}
         }
         let overdue = Overdue { thread: away.thread, ticket: away.ticket, request: wanted.to_string() };
         if let Err(error) = self.tools.common.witness.call(overdue) {
@@ -153,6 +178,8 @@ impl Reactor {
         };
         let mut bytes = Vec::new();
         reply::error_page(&page, &self.tools.clock.server, &mut bytes);
+        // The reply that was to be may have ended with the connection, and so been prepared for being cut off.
+        away.line.socket.reset_on_close(false);
         // It is the first that is sent of this reply, so the socket has room for it, or the client is not reading.
         let _ = (&mut &away.line.socket).write(&bytes);
         let _ = away.line.socket.finish();
