@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -200,6 +201,67 @@ def test_a_place_in_the_queue_that_is_left_is_free_again(start, gate):
             assert [wire.exchange("/note?late").status for wire in wires[:4]] == [503] * 4
         assert wires[4].exchange("/who").status == 200
     assert "limit_queue requests wait" not in server.log()
+
+
+# Who has waited for so long that nobody waits for the reply.
+
+
+def wait_long(seconds):
+    """Waits until time has passed that the server counts too."""
+    end = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() > end)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_the_wait_of_a_new_connection_to_be_accepted_counts_for_queue_timeout(serve, gate, threads):
+    server = serve(APP, "--threads", str(threads), "--queue-timeout", "1500ms")
+    with ExitStack() as stack:
+        with gate.filled(server, threads):
+            late = [stack.enter_context(server.wire(timeout=30)).get("/note?late") for _ in range(6)]
+            wait_long(2)
+            young = [stack.enter_context(server.wire(timeout=30)).get("/note?young") for _ in range(3)]
+        for wire in late:
+            reply = wire.reply()
+            assert (reply.status, reply.header("connection")) == (503, "close")
+            wire.expect_closed()
+        assert [wire.reply().json for wire in young] == ["young"] * 3
+    assert server.get("/notes").json == ["young"] * 3
+    server.wait_log(r"\[WARNING\].* longer than queue_timeout .* 503")
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("bind", ["tcp", "unix"])
+def test_a_client_that_left_while_it_waited_to_be_accepted_costs_no_call(serve, gate, tmp_path, threads, bind):
+    server = serve(APP, "--threads", str(threads), bind=f"unix:{tmp_path}/s.sock" if bind == "unix" else None)
+    with ExitStack() as stack:
+        with gate.filled(server, threads):
+            wires = [stack.enter_context(server.wire(timeout=30)) for _ in range(7)]
+            for number, wire in enumerate(wires):
+                wire.get(f"/note?{number}")
+            wires[2].reset()
+            # A client that has only ended its direction waits for its reply.
+            wires[4].finish_sending()
+            wires[6].reset()
+            wait_long(1.2)
+        served = (0, 1, 3, 4, 5)
+        assert [wires[number].reply().json for number in served] == [str(number) for number in served]
+    assert sorted(server.get("/notes").json) == [str(number) for number in served]
+
+
+@pytest.mark.parametrize("bind", ["tcp", "unix"])
+def test_a_client_that_left_while_it_waited_for_a_thread_costs_no_call(serve, gate, tmp_path, bind):
+    server = serve(APP, "--keep-alive", "60", bind=f"unix:{tmp_path}/s.sock" if bind == "unix" else None)
+    with ExitStack() as stack:
+        *wires, other = connected(server, 5, stack)
+        with gate.filled(server, 1):
+            for number, wire in enumerate(wires):
+                wire.get(f"/note?{number}")
+            wires[1].reset()
+            wires[2].finish_sending()
+            # What comes later is seen later.
+            assert other.send("BAD\r\n\r\n").reply().status == 400
+        assert [wires[number].reply().json for number in (0, 2, 3)] == ["0", "2", "3"]
+    assert server.get("/notes").json == ["0", "2", "3"]
 
 
 def test_requests_that_follow_one_another_on_a_connection_wait_their_turn_and_are_answered_in_order(start):

@@ -61,6 +61,10 @@ pub(crate) struct Connection {
     pub(crate) body: Complete,
     /// The request that came last had a body.
     brought_body: bool,
+    /// It may have waited to be accepted for so long that nobody waits for its first request any more.
+    pub(crate) is_old: bool,
+    /// The poll has told that nothing would reach the client.
+    pub(crate) is_gone: bool,
     /// How many requests it has brought.
     pub(crate) requests: u32,
     /// Since when nothing depends on it, if its state says so; `NEVER` until its socket has been looked at.
@@ -98,6 +102,8 @@ impl Connection {
             client_closes: false,
             body: Complete::NoBody,
             brought_body: false,
+            is_old: false,
+            is_gone: false,
             requests: 0,
             spare_since: NEVER,
             farewell: Farewell::Due,
@@ -196,10 +202,7 @@ impl Connection {
                 if waits {
                     tools.turns.stop_waiting();
                 }
-                if tools.refusals.busy_notices.is_time(now) {
-                    log::warn!("a request waited longer than queue_timeout for a free thread, and got a 503");
-                }
-                self.refuse(&Reason::Busy.into(), tools)
+                self.refuse_old(tools)
             }
             State::Idle | State::Flushing(_) | State::Lingering => Step::Close,
         };
@@ -373,8 +376,36 @@ impl Connection {
 
     /// The request is complete.
     #[inline]
-    fn queue(&self, complete: Complete, tools: &Tools) -> Step {
-        Step::Go(State::Queued { complete, until: tools.clock.now.saturating_add(tools.times.queue), waits: false })
+    fn queue(&mut self, complete: Complete, tools: &mut Tools) -> Step {
+        let until = tools.clock.now.saturating_add(tools.times.queue);
+        if self.is_old {
+            return self.queue_old(complete, until, tools);
+        }
+        Step::Go(State::Queued { complete, until, waits: false })
+    }
+
+    /// The first request of a connection that has waited to be accepted is complete: `queue_timeout` counts from when the kernel
+    /// had all of it.
+    #[cold]
+    fn queue_old(&mut self, complete: Complete, until: Millis, tools: &mut Tools) -> Step {
+        self.is_old = false;
+        if self.line.socket.is_gone() {
+            log::debug!("a client was gone before its request, which waited to be accepted, could run");
+            return Step::Close;
+        }
+        let until = until.saturating_sub(self.line.socket.since_last_data().unwrap_or_default());
+        if until <= tools.clock.now {
+            return self.refuse_old(tools);
+        }
+        Step::Go(State::Queued { complete, until, waits: false })
+    }
+
+    /// The request has waited for too long.
+    fn refuse_old(&mut self, tools: &mut Tools) -> Step {
+        if tools.refusals.busy_notices.is_time(tools.clock.now) {
+            log::warn!("a request waited longer than queue_timeout for a free thread, and got a 503");
+        }
+        self.refuse(&Reason::Busy.into(), tools)
     }
 
     /// On into the application, or into the queue.
@@ -390,6 +421,10 @@ impl Connection {
         if tools.turns.is_open(waits) {
             if waits {
                 tools.turns.stop_waiting();
+                if self.is_gone {
+                    log::debug!("a client was gone before its request, which waited for a thread, could run");
+                    return Step::Close;
+                }
             }
             // Other connections' heads may have been looked at since this one's.
             if !head_is_here && !matches!(self.parse(tools), Ok(Progress::Ready(()))) {

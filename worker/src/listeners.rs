@@ -15,6 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 use mio::Poll;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname, setsockopt, sockopt};
 use tapster_ipc::Slot;
 use tapster_sys::epoll;
@@ -22,6 +23,9 @@ use tapster_sys::epoll;
 use crate::clock::Seldom;
 use crate::deadlines::Millis;
 use crate::socket::Socket;
+
+/// Connections that may have waited for this long to be accepted are looked at more closely, in milliseconds.
+const MOMENT: Millis = 1_000;
 
 /// How long nothing is accepted after the process ran out of descriptors or memory, in milliseconds.
 const PAUSE: Millis = 200;
@@ -42,6 +46,8 @@ const COURTESY: Millis = 1;
 /// All listeners.
 pub(crate) struct Listeners {
     all: Vec<Listener>,
+    /// Of each, a time since when all connections have come that wait there, as far as this worker knows.
+    fresh_since: Vec<Millis>,
     armed: bool,
     /// Where other workers may sit on the scoreboard.
     siblings: Vec<Slot>,
@@ -60,8 +66,16 @@ enum Listener {
 impl Listeners {
     /// Takes over the descriptors that came from the arbiter.
     pub(crate) fn new(fds: Vec<OwnedFd>, siblings: Vec<Slot>) -> io::Result<Self> {
-        let all = fds.into_iter().map(Listener::of).collect::<io::Result<_>>()?;
-        Ok(Self { all, armed: false, siblings, resume_at: 0, complaints: Seldom::default(), yields_until: 0 })
+        let all: Vec<_> = fds.into_iter().map(Listener::of).collect::<io::Result<_>>()?;
+        Ok(Self {
+            fresh_since: vec![0; all.len()],
+            all,
+            armed: false,
+            siblings,
+            resume_at: 0,
+            complaints: Seldom::default(),
+            yields_until: 0,
+        })
     }
 
     /// How many connections may be accepted at one wake: one where the next may wake a sibling.
@@ -129,7 +143,10 @@ impl Listeners {
             match accepted {
                 Ok((socket, address)) if socket.as_fd().as_raw_fd() > STANDARD => return Some((socket, address)),
                 Ok((socket, address)) => return away_from_standard_streams(socket).map(|socket| (socket, address)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.fresh_since[number] = now;
+                    return None;
+                }
                 Err(error) => match error.raw_os_error().map(Errno::from_raw) {
                     // A listener that the arbiter has shut down, since the server stops.
                     Some(Errno::EINVAL) => return None,
@@ -147,6 +164,32 @@ impl Listeners {
             }
         }
         None
+    }
+
+    /// Whether a connection that has just been accepted may have waited for that for longer than a moment, at most `patience`.
+    /// Where connections do not have to wait, that costs a system call a second.
+    #[inline]
+    pub(crate) fn is_old(&mut self, number: usize, socket: &Socket, patience: Millis, now: Millis) -> bool {
+        let moment = MOMENT.min(patience);
+        now.saturating_sub(self.fresh_since[number]) >= moment && self.looks_old(number, socket, moment, now)
+    }
+
+    #[cold]
+    fn looks_old(&mut self, number: usize, socket: &Socket, moment: Millis, now: Millis) -> bool {
+        match socket.since_last_data() {
+            Some(waited) => {
+                // Those behind it have come later.
+                self.fresh_since[number] = now.saturating_sub(waited);
+                waited >= moment
+            }
+            None => {
+                let nobody = PollFd::new(self.all[number].as_fd(), PollFlags::POLLIN);
+                if poll(&mut [nobody], PollTimeout::ZERO) == Ok(0) {
+                    self.fresh_since[number] = now;
+                }
+                true
+            }
+        }
     }
 
     /// Whether the last trial failed for want of descriptors or memory, so that one connection less would help.

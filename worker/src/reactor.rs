@@ -123,6 +123,7 @@ struct Happening {
     token: usize,
     readable: bool,
     hung_up: bool,
+    gone: bool,
 }
 
 /// A connection in a list. Of entries that it has left behind, none counts: it is `listed` by the newest.
@@ -420,6 +421,9 @@ impl Reactor {
                 if event.readable {
                     seat.note_readable(event.hung_up);
                 }
+                if event.gone {
+                    seat.note_gone();
+                }
                 match seat {
                     // One that is listed has its turn when the list comes to it.
                     Seat::Here(connection) if connection.listed => {}
@@ -529,6 +533,7 @@ impl Reactor {
 
 impl Happening {
     fn of(event: &Event) -> Self {
-        Self { token: event.token().0, readable: event.is_readable(), hung_up: event.is_read_closed() }
+        let (readable, hung_up, gone) = (event.is_readable(), event.is_read_closed(), event.is_write_closed());
+        Self { token: event.token().0, readable, hung_up, gone }
     }
 }

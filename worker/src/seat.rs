@@ -120,6 +120,15 @@ impl Seat {
         }
     }
 
+    /// The poll says that nothing would reach the client any more.
+    #[cold]
+    pub(crate) fn note_gone(&mut self) {
+        // An application that is at work for it finds out by itself.
+        if let Self::Here(connection) = self {
+            connection.is_gone = true;
+        }
+    }
+
     /// Whether waiting for it would be in vain.
     pub(crate) fn is_stuck(&self) -> bool {
         matches!(self, Self::Away(away) if away.lateness == Lateness::Stuck)

@@ -14,6 +14,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt};
 use tapster_wire::Outbox;
 
+use crate::clock::millis;
+use crate::deadlines::Millis;
+
 /// A connected socket, non-blocking.
 #[derive(Debug)]
 pub(crate) enum Socket {
@@ -80,6 +83,21 @@ impl Socket {
         // nix has no name for this event, and so no answer for it either; POLLHUP and POLLERR are told unasked.
         let hang_ups = PollFlags::from_bits_retain(nix::libc::POLLRDHUP);
         poll(&mut [PollFd::new(self.as_fd(), hang_ups)], PollTimeout::ZERO).is_ok_and(|count| count > 0)
+    }
+
+    /// Whether nobody would get a reply: a TCP client has reset the connection, or one on a Unix socket has closed it. Of TCP's
+    /// plain close nothing tells that the client does not read on.
+    pub(crate) fn is_gone(&self) -> bool {
+        // POLLHUP and POLLERR are told unasked.
+        poll(&mut [PollFd::new(self.as_fd(), PollFlags::empty())], PollTimeout::ZERO).is_ok_and(|count| count > 0)
+    }
+
+    /// How many milliseconds ago the last of what the client has sent has come; `None` where only the client knows.
+    pub(crate) fn since_last_data(&self) -> Option<Millis> {
+        match self {
+            Self::Tcp(stream) => tapster_sys::sockets::since_last_data(stream.as_fd()).ok().map(millis),
+            Self::Unix(_) => None,
+        }
     }
 
     /// Ends the connection although others hold the socket too, and so that the client sees that it was cut off.

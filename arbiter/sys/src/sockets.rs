@@ -9,6 +9,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::null;
+use std::time::Duration;
 
 /// Ends a TCP connection at once with a reset, although other descriptors of the socket are open (a file that the application
 /// was given, a process that it forked); what was not sent is dropped. Closing with `SO_LINGER` would wait for the last of
@@ -93,6 +94,24 @@ unsafe fn recv(socket: BorrowedFd<'_>, into: *mut u8, room: usize) -> io::Result
         libc::syscall(libc::SYS_recvfrom, socket.as_raw_fd(), into, room, 0, nobody, null::<libc::socklen_t>())
     };
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// How long ago the kernel last received something of a TCP connection's peer: data, or else the end of the handshake
+/// (tcp(7), `TCP_INFO`).
+///
+/// # Errors
+/// The errno of getsockopt(2); `EOPNOTSUPP` for a Unix socket.
+pub fn since_last_data(socket: BorrowedFd<'_>) -> io::Result<Duration> {
+    // SAFETY: a struct of integers, of which zero is a value of each.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of_val(&info)).unwrap_or_default();
+    let (level, name, into) = (libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast());
+    // SAFETY: the descriptor is open for the borrow's length, and the kernel writes at most `length` bytes to the struct, whose
+    // true size that is.
+    match unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, into, &raw mut length) } {
+        0 => Ok(Duration::from_millis(info.tcpi_last_data_recv.into())),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 #[cfg(test)]
@@ -181,6 +200,18 @@ mod tests {
         };
         assert_eq!(end.kind(), ErrorKind::ConnectionReset, "{read} of {written} bytes");
         assert!(read < written);
+    }
+
+    #[test]
+    fn the_time_since_the_last_data_is_known_of_tcp_alone() {
+        let (server, mut client) = pair();
+        std::thread::sleep(Duration::from_millis(60));
+        assert!(since_last_data(server.as_fd()).unwrap() >= Duration::from_millis(40));
+        let sent = std::time::Instant::now();
+        client.write_all(b"x").unwrap();
+        (&server).read_exact(&mut [0]).unwrap();
+        assert!(since_last_data(server.as_fd()).unwrap() <= sent.elapsed() + Duration::from_millis(20));
+        assert!(since_last_data(UnixStream::pair().unwrap().0.as_fd()).is_err());
     }
 
     #[test]

@@ -111,7 +111,7 @@ pub struct Seldom(Millis);
 
 impl Seldom {
     /// Between two lines about one thing, in milliseconds.
-    pub(crate) const SILENCE: Millis = 10_000;
+    pub const SILENCE: Millis = 10_000;
 
     /// Whether a line is due again at `now`, and takes it to be written.
     pub fn is_time(&mut self, now: Millis) -> bool {

@@ -55,7 +55,11 @@ impl Reactor {
         if is_serving && self.seats.len() >= self.most_connections {
             self.make_room();
         }
+        let is_old = self.listeners.is_old(listener, &socket, self.tools.times.queue, now);
         let key = self.add_connection(socket, listener, address);
+        if is_old && let Some(Seat::Here(connection)) = self.seats.get_mut(key) {
+            connection.is_old = true;
+        }
         let count = self.seats.len();
         self.tools.common.board.set_connections(count);
         // Where connections come and go with each request, their numbers say nothing.
