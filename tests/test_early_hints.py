@@ -60,6 +60,22 @@ def test_a_client_of_http_1_0_gets_none(server):
         wire.expect_closed()
 
 
+@tapster
+def test_they_are_not_offered_where_that_is_set(serve):
+    server = serve("hints:application", "--no-early-hints", "--keep-alive", "30")
+    with server.wire() as wire:
+        for target in ("/if-offered", "/keep?environ", "/if-offered"):
+            reply = wire.exchange(target)
+            assert (reply.status, reply.text) == (200, '["kept"]' if "keep" in target else "not offered")
+        wire.expect_open()
+
+
+def test_they_are_offered_as_it_comes(server):
+    with server.wire() as wire:
+        assert wire.get("/if-offered").reply().status == 103
+        assert wire.reply().body == b"offered"
+
+
 def test_what_is_no_header_raises_and_sends_nothing(server):
     with server.wire() as wire:
         reply = wire.exchange("/bad")

@@ -42,6 +42,14 @@ def one(environ, start_response):
     return [b"final" if not gate or Path(gate).exists() else b"late"]
 
 
+def if_offered(environ, start_response):
+    """Sends one if it may, as a framework might that has heard of them."""
+    if "wsgi.early_hints" in environ:
+        environ["wsgi.early_hints"]([LINK])
+    start_response("200 OK", TEXT)
+    return [b"offered" if "wsgi.early_hints" in environ else b"not offered"]
+
+
 def many(environ, start_response):
     """Sends three, the last when the reply is declared already, in all forms that hold headers."""
     hints = environ["wsgi.early_hints"]

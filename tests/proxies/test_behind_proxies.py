@@ -178,6 +178,36 @@ def test_client_keeps_its_connection(front):
         wire.expect_open()
 
 
+# Early hints.
+
+
+@needs("nginx")
+@pytest.mark.tapster
+def test_nginx_that_knows_no_early_hints_passes_the_reply_where_they_are_off(serve, start_front):
+    server = serve("hints:application", "--no-early-hints", "--keep-alive", "60")
+    front = start_front(Nginx, server.address)
+    with front.wire() as wire:
+        for _ in range(3):
+            assert wire.exchange("/if-offered").body == b"not offered"
+
+
+@needs("nginx")
+def test_nginx_that_speaks_http_1_0_gets_the_reply_without_hints(serve, start_front):
+    server = serve("hints:application")
+    front = start_front(Nginx, server.address, version="1.0")
+    with front.wire() as wire:
+        assert wire.exchange("/if-offered").body == b"offered"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.values[0] is not Nginx])
+def test_early_hints_are_followed_by_the_reply(serve, start_front, kind):
+    server = serve("hints:application", "--keep-alive", "60")
+    front = start_front(kind, server.address)
+    with front.wire() as wire:
+        for _ in range(3):
+            assert wire.get("/if-offered").final_reply().body == b"offered"
+
+
 # Who the client is, and how it came.
 
 

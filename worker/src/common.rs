@@ -53,7 +53,8 @@ impl Common {
         let multi = Multi { multithread: settings.threads > 1, multiprocess: settings.workers > 1 };
         let errors = ErrorStream::new(py, log_file(settings)).map_err(python)?;
         let proxies = Proxies::new(settings, mount_point);
-        let server = |address| Server::new(py, address, multi, &errors, &proxies.mount_point);
+        let hints = settings.early_hints;
+        let server = |address| Server::new(py, address, multi, hints, &errors, &proxies.mount_point);
         let servers = addresses.into_iter().map(server).collect::<Result<_, _>>().map_err(python)?;
         let marks: Arc<[Mark]> = (0..settings.threads).map(|_| Mark::default()).collect();
         Ok(Self {

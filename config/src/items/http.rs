@@ -23,5 +23,12 @@ macro_rules! http {
                    them out, with one warning for each name, as gunicorn does.",
             value: "MODE",
         }
+        early_hints: bool = true; Switch;
+        {
+            brief: "Let the application send early hints (replies 103); off keeps `wsgi.early_hints` from it.",
+            long: "Nothing is sent unless the application calls it, nor to clients of HTTP/1.0. Turn it off behind nginx \
+                   before 1.29 with `proxy_http_version 1.1`, which takes a 103 for the final reply and lets its client \
+                   wait for the rest.",
+        }
     } } };
 }

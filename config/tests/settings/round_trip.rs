@@ -57,6 +57,7 @@ fn every_setting_changed() -> Settings {
         header_map: HeaderMap::Dangerous,
         server_header: false,
         hop_by_hop_headers: HopByHop::Drop,
+        early_hints: false,
         log_level: LogLevel::Critical,
         error_logfile: LogTarget::File("/var/log/tapster".into()),
         pid: Some("/run/tapster.pid".into()),
@@ -142,6 +143,7 @@ proxy_allow_ips = [\"127.0.0.1\", \"::1\"]
 header_map = \"drop\"
 server_header = true
 hop_by_hop_headers = \"refuse\"
+early_hints = true
 log_level = \"info\"
 error_logfile = \"-\"
 

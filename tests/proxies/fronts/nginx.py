@@ -5,7 +5,8 @@ from .front import ID_FIELD, Front, is_root
 
 class Nginx(Front):
     """`buffering`: whether a request's body is read whole before the backend is asked. `lax` passes on what nginx drops
-    by default (header names that it calls invalid), and Upgrade as for WebSocket. `more` goes into the location."""
+    by default (header names that it calls invalid), and Upgrade as for WebSocket. `version` is that of HTTP to the backend.
+    `more` goes into the location."""
 
     PROGRAM = "nginx"
 
@@ -35,7 +36,7 @@ class Nginx(Front):
                     {"ignore_invalid_headers off; underscores_in_headers on;" if self.variant.get("lax") else ""}
                     location / {{
                         proxy_pass http://backend;
-                        proxy_http_version 1.1;
+                        proxy_http_version {self.variant.get("version", "1.1")};
                         proxy_request_buffering {"on" if self.variant.get("buffering", True) else "off"};
                         proxy_next_upstream off;
                         proxy_set_header Host $http_host;

@@ -115,7 +115,9 @@ impl Environs {
             self.upload = Some(input.clone().unbind());
         }
         dict.set(&self.keys.input, &input)?;
-        dict.set(&self.keys.early_hints, start.early_hints().bind(py))?;
+        if server.early_hints {
+            dict.set(&self.keys.early_hints, start.early_hints().bind(py))?;
+        }
         dict.set(&self.keys.client_disconnected, start.client_disconnected().bind(py))?;
         self.fields(&dict, head, buffer)?;
         let mount_point = if head.script_name.is_some() { "" } else { &server.script_name };

@@ -19,11 +19,14 @@ pub struct Server {
     pub(crate) named_by_host: bool,
     /// Where the application is mounted, unless a request says otherwise.
     pub(crate) script_name: String,
+    /// Whether applications may send early hints.
+    pub(crate) early_hints: bool,
 }
 
 impl Server {
     /// For a listener at this address and port, or for a Unix socket. Siblings share `errors`, which is `wsgi.errors`, and
-    /// `script_name`, where the application is mounted unless a request says otherwise.
+    /// `script_name`, where the application is mounted unless a request says otherwise. Without `early_hints` there is no
+    /// `wsgi.early_hints`.
     ///
     /// # Errors
     /// Where Python's standard library is not what it should be.
@@ -31,6 +34,7 @@ impl Server {
         py: Python<'_>,
         address: Option<(IpAddr, u16)>,
         multi: Multi,
+        early_hints: bool,
         errors: &ErrorStream,
         script_name: &str,
     ) -> PyResult<Self> {
@@ -56,7 +60,11 @@ impl Server {
         for key in REQUEST_KEYS {
             set(key, py.None().into_bound(py))?;
         }
-        Ok(Self { base: base.unbind(), named_by_host: address.is_none(), script_name: script_name.to_owned() })
+        if early_hints {
+            set(EARLY_HINTS, py.None().into_bound(py))?;
+        }
+        let script_name = script_name.to_owned();
+        Ok(Self { base: base.unbind(), named_by_host: address.is_none(), script_name, early_hints })
     }
 }
 
@@ -65,15 +73,12 @@ const USUAL: [(&str, &str); 3] = [("REQUEST_METHOD", "GET"), ("SERVER_PROTOCOL",
 
 /// Set for each request. Standing in the base they make the dict large enough that setting them, and a browser's headers
 /// after them, never resizes the copy.
-const REQUEST_KEYS: [&str; 7] = [
-    "PATH_INFO",
-    "RAW_URI",
-    "REQUEST_URI",
-    "REMOTE_ADDR",
-    "wsgi.input",
-    "wsgi.early_hints",
-    "tapster.client_disconnected",
-];
+const REQUEST_KEYS: [&str; 6] =
+    ["PATH_INFO", "RAW_URI", "REQUEST_URI", "REMOTE_ADDR", "wsgi.input", "tapster.client_disconnected"];
+
+/// As those, where there are such.
+const EARLY_HINTS: &str = "wsgi.early_hints";
+
 /// Whether the application may be running more than once at the same time, as `environ` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Multi {
