@@ -39,16 +39,18 @@ macro_rules! workers {
                    with those of all other threads. The client gets a 504, or, where part of the reply was sent, its \
                    connection is cut off; a reply that is whole already is left alone. `tapster.RequestTimeout` is \
                    raised in the request's thread, so that the thread and the process survive. Python raises it between \
-                   two of its own instructions: what waits in C code gets it only afterwards (see `timeout_grace`).",
+                   two of its own instructions: a call that waits (for a database, a socket, a lock) gets it when it \
+                   returns.",
             short: Some('t'),
             value: "DURATION",
         }
         timeout_grace: Duration = Duration::from_secs(5); Time { min: 0, max: DAY };
         {
             brief: "How long a request that `timeout` has interrupted may take to end; then its worker is replaced.",
-            long: "Its thread may be stuck in C code, where Python can't interrupt it. Where the worker has several \
-                   `threads`, it goes on until the replacement is ready, and then has `graceful_timeout` for its other \
-                   requests. Where it has one, or the whole process has come to a halt, it is killed at once.",
+            long: "Its thread may be in a call that waits, or computes in C code: Python can't interrupt either. Such \
+                   calls need limits of their own, below `timeout`. Where the worker has several `threads`, it goes on \
+                   until the replacement is ready, and then has `graceful_timeout` for its other requests. Where it has \
+                   one, or the whole process has come to a halt, it is killed at once.",
             value: "DURATION",
         }
         queue_timeout: Duration = Duration::from_secs(30); Time { min: 0, max: DAY };
