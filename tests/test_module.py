@@ -4,6 +4,7 @@ import importlib.util
 import re
 import signal
 import subprocess
+import textwrap
 
 import pytest
 
@@ -117,6 +118,45 @@ def test_a_process_that_a_function_forks_is_no_second_worker(serve, tmp_path):
     (worker,) = server.worker_pids()
     assert {server.get().text for _ in range(10)} == {str(worker)}
     server.wait_log(rf"\[{(tmp_path / 'child').read_text()}\] \[WARNING\] a process that the application forked")
+
+
+def test_processes_that_are_spawned_run_the_code_that_the_documents_guard(serve, tmp_path):
+    guarded = re.search(r"^    try:\n(    .*\n)+?\n", (ROOT / "docs" / "wsgi.md").read_text(), re.MULTILINE)[0]
+    (tmp_path / "spawns.py").write_text(
+        f"import multiprocessing, sys\n{textwrap.dedent(guarded)}"
+        "@post_fork\n"
+        "def called():\n"
+        "    print('called', flush=True)\n"
+        "def work(number):\n"
+        "    return (number, 'tapster' in sys.modules)\n"
+        "def application(environ, start_response):\n"
+        "    with multiprocessing.get_context(environ['QUERY_STRING']).Pool(1) as pool:\n"
+        "        found = pool.map(work, [1, 2])\n"
+        "    start_response('200 OK', [])\n"
+        "    return [repr(found).encode()]\n"
+    )
+    server = serve("spawns:application", "--pythonpath", tmp_path)
+    for method in ("spawn", "forkserver"):
+        assert server.get(f"/?{method}").text == "[(1, False), (2, False)]"
+    assert server.log().count("called\n") == 1
+
+
+@pytest.mark.parametrize("own", ["tapster.py", "tapster/__init__.py"])
+def test_a_module_of_the_same_name_is_hidden_and_the_log_says_so(tmp_path, own):
+    (tmp_path / own).parent.mkdir(exist_ok=True)
+    (tmp_path / own).write_text("")
+    (tmp_path / "uses.py").write_text("import tapster\nfound = tapster.RequestTimeout\ndef app(environ, start): pass\n")
+    done = run_tapster("--check-config", "--python", default_interpreter().python, "uses:app", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"the application can't import {tmp_path / own}: `import tapster` gives the server's own module" in done.stderr
+
+
+def test_an_application_that_is_named_as_the_module_is_told_why_it_is_not_found(tmp_path):
+    (tmp_path / "tapster").mkdir()
+    (tmp_path / "tapster" / "wsgi.py").write_text("def app(environ, start): pass\n")
+    done = run_tapster("--check-config", "--python", default_interpreter().python, "tapster.wsgi:app", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "No module named 'tapster.wsgi'; 'tapster' is not a package" in done.stderr
 
 
 # RequestTimeout.

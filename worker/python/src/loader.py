@@ -37,7 +37,7 @@ def _import(spec, name):
         return importlib.import_module(target)
     except ModuleNotFoundError as error:
         if error.name is not None and (target == error.name or target.startswith(error.name + ".")):
-            hint = f"No module named '{error.name}'. Searched in: {', '.join(sys.path)}"
+            hint = f"{error}. Searched in: {', '.join(sys.path)}"
             raise Refused(IMPORT, f"can't import the application '{spec}': {hint}") from None
         raise _failed(f"can't import the application '{spec}'", error) from None
     except BaseException as error:

@@ -8,15 +8,28 @@ use pyo3::types::{PyList, PyModule};
 
 static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
 
-/// Makes the module `tapster` importable. To be called before the application is imported.
+/// Makes the module `tapster` importable. To be called before the application is imported, and with its folders on the path:
+/// what has the same name there is hidden, and the log says so.
 ///
 /// # Errors
 /// Where memory runs out, or Python's standard library is not what it should be.
 pub fn install_module(py: Python<'_>) -> PyResult<()> {
+    if let Some(file) = namesake(py)? {
+        log::warn!(
+            "the application can't import {file}: `import tapster` gives the server's own module; rename it if it is needed"
+        );
+    }
     let source = std::ffi::CString::new(include_str!("module_tapster/tapster.py"))?;
     let module = PyModule::from_code(py, &source, c"<tapster>", c"tapster")?;
     let _ = MODULE.set(py, module.unbind());
     Ok(())
+}
+
+/// The file of a module or package `tapster` on Python's path.
+fn namesake(py: Python<'_>) -> PyResult<Option<String>> {
+    let spec = py.import("importlib.machinery")?.getattr("PathFinder")?.call_method1("find_spec", ("tapster",))?;
+    // A mere folder of that name has no origin: it would count only where nothing else is found, and most hold no module.
+    if spec.is_none() { Ok(None) } else { spec.getattr("origin")?.extract() }
 }
 
 /// The class `tapster.RequestTimeout`.
