@@ -109,13 +109,11 @@ struct Header<'a> {
 
 impl<'a> Header<'a> {
     fn of(item: &'a Bound<'_, PyAny>) -> Result<Self, Raise> {
-        let not_pair =
-            || type_error(format!("each response header must be a (name, value) tuple, not {}", type_name(item)));
         // SAFETY: attached, by the bound, which keeps the tuple alive as long as its items are used, and the tuple them.
         let (name, value) = unsafe {
             let tuple = item.as_ptr();
             if ffi::PyTuple_Check(tuple) == 0 || ffi::PyTuple_Size(tuple) != 2 {
-                return Err(not_pair());
+                return Err(Self::not_pair(item));
             }
             (ffi::PyTuple_GetItem(tuple, 0), ffi::PyTuple_GetItem(tuple, 1))
         };
@@ -128,6 +126,14 @@ impl<'a> Header<'a> {
         let value = unsafe { encode_latin1(value) }
             .map_err(|why| not_text(&format!("the response header {}", shown(&name)), &object(value), &why))?;
         Ok(Self { name, value })
+    }
+
+    #[cold]
+    fn not_pair(item: &Bound<'_, PyAny>) -> Raise {
+        // SAFETY: attached and alive, by the bound; the size is asked of a tuple only.
+        let size = unsafe { (ffi::PyTuple_Check(item.as_ptr()) != 0).then(|| ffi::PyTuple_Size(item.as_ptr())) };
+        let what = size.map_or_else(|| type_name(item), |size| format!("a tuple of {size}"));
+        type_error(format!("each response header must be a (name, value) tuple, not {what}"))
     }
 
     /// Appends it to what will be sent, if it is the application's to give.
