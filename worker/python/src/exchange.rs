@@ -6,7 +6,7 @@
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyAttributeError, PyTypeError};
+use pyo3::exceptions::PyAttributeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -279,10 +279,7 @@ fn iterate(py: Python<'_>, start: &mut StartResponse, body: &Bound<'_, PyAny>) -
     let Some(iterator) = iterator else {
         let error = traceback::take(py);
         leave_if_forked(py, Some(&error));
-        return Err(match error {
-            error if error.is_instance_of::<PyTypeError>(py) => Failure::NotIterable(type_name(body)),
-            error => Failure::Raised(error),
-        });
+        return Err(if is_iterable(body) { Failure::Raised(error) } else { Failure::NotIterable(type_name(body)) });
     };
     leave_if_forked(py, None);
     loop {
@@ -319,6 +316,15 @@ fn iterate(py: Python<'_>, start: &mut StartResponse, body: &Bound<'_, PyAny>) -
         if response.has_no_body() || response.client_gone || response.overrun {
             return Ok(());
         }
+    }
+}
+
+/// Whether the type of an object has a way to iterate it: if that fails, the application's own code has.
+fn is_iterable(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: attached and alive, by the bound; slots may be asked of every type, and null is one that is not there.
+    unsafe {
+        let kind = ffi::Py_TYPE(object.as_ptr());
+        !ffi::PyType_GetSlot(kind, ffi::Py_tp_iter).is_null() || ffi::PySequence_Check(object.as_ptr()) != 0
     }
 }
 
