@@ -19,8 +19,14 @@ pub(crate) struct Environs {
     inputs: Inputs,
     /// Where a path is decoded, kept for its memory.
     decoded: Vec<u8>,
-    /// The `wsgi.input` that was made last, where that is a file.
-    upload: Option<Py<PyAny>>,
+}
+
+/// What a request gives to the application.
+pub(crate) struct Made<'py> {
+    pub(crate) environ: Bound<'py, PyAny>,
+    /// The `wsgi.input`, where that is a file: to be closed with the request, and not when a garbage collector finds it, because
+    /// it takes room on the disk.
+    pub(crate) upload: Option<Bound<'py, PyAny>>,
 }
 
 /// Interned keys and the commonest values.
@@ -76,7 +82,7 @@ impl Environs {
             post: key(c"POST"),
             http10: key(c"HTTP/1.0"),
         };
-        Ok(Self { keys, names: Names::new(py), inputs: Inputs::new(py)?, decoded: Vec::new(), upload: None })
+        Ok(Self { keys, names: Names::new(py), inputs: Inputs::new(py)?, decoded: Vec::new() })
     }
 
     /// The request's `environ`, with the functions that `start` has for it.
@@ -85,7 +91,7 @@ impl Environs {
         py: Python<'py>,
         request: Request<'_>,
         start: &StartResponse,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    ) -> PyResult<Made<'py>> {
         let Request { head, buffer, server, peer, origin, body } = request;
         // SAFETY: attached by `py`; the base is a dict that only this module holds.
         let environ = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyDict_Copy(server.base.as_ptr()))? };
@@ -111,9 +117,6 @@ impl Environs {
         }
         let is_file = matches!(body, RequestBody::File { .. });
         let input = self.inputs.make(py, body)?;
-        if is_file {
-            self.upload = Some(input.clone().unbind());
-        }
         dict.set(&self.keys.input, &input)?;
         if server.early_hints {
             dict.set(&self.keys.early_hints, start.early_hints().bind(py))?;
@@ -122,13 +125,7 @@ impl Environs {
         self.fields(&dict, head, buffer)?;
         let mount_point = if head.script_name.is_some() { "" } else { &server.script_name };
         lay_over(&dict, &self.keys, &origin, host, mount_point)?;
-        Ok(environ)
-    }
-
-    /// The `wsgi.input` of the request that `make` was called for, where it is a file: to be closed with the request, and not
-    /// when a garbage collector finds it, because it takes room on the disk.
-    pub(crate) fn take_upload(&mut self) -> Option<Py<PyAny>> {
-        self.upload.take()
+        Ok(Made { environ, upload: is_file.then_some(input) })
     }
 
     /// Takes the functions of a request that is over out of an `environ` that the application keeps, so that they can be used

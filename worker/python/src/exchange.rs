@@ -17,7 +17,7 @@ use crate::application::Application;
 use crate::blocks::Blocks;
 use crate::context::Contexts;
 use crate::declaration::HopByHop;
-use crate::environ::Environs;
+use crate::environ::{Environs, Made};
 use crate::failure::Failure;
 use crate::file_wrapper;
 use crate::input::RequestBody;
@@ -140,11 +140,10 @@ impl Caller {
     }
 
     fn exchange(&mut self, py: Python<'_>, request: Request<'_>, start: &mut StartResponse) -> Ending {
-        let environ = match self.environs.make(py, request, start) {
-            Ok(environ) => environ,
+        let Made { environ, upload } = match self.environs.make(py, request, start) {
+            Ok(made) => made,
             Err(error) => return self.end(py, start, None, Err(Failure::Raised(error))),
         };
-        let upload = self.environs.take_upload();
         // SAFETY: attached by `py`; all are live objects, and null ends the arguments.
         let returned = unsafe {
             let (app, start) = (self.application.object(py).as_ptr(), start.function().as_ptr());
@@ -165,7 +164,7 @@ impl Caller {
         }
         if let Some(upload) = upload {
             // It fails where the application has taken it apart.
-            let _ = upload.call_method0(py, &self.close);
+            let _ = upload.call_method0(self.close.bind(py));
         }
         ending
     }
