@@ -122,6 +122,45 @@ def test_where_there_is_no_body_nothing_of_the_file_is_sent_and_it_is_closed(ser
     wait_until(lambda: closed(server, name) == 1, what="close() called once")
 
 
+def fields(reply):
+    """A reply's fields, but for when it was made."""
+    return [(name, value) for name, value in reply.headers if name.lower() != "date"]
+
+
+@tapster  # gunicorn knows no length
+@pytest.mark.parametrize("kind", PLAIN)
+@pytest.mark.parametrize("asked", [{}, {"offset": 5000}, {"length": 700}, {"status": "206 Partial Content", "read": 8}])
+def test_head_is_told_what_get_is(server, file, kind, asked):
+    with server.wire() as wire:
+        get = wire.exchange(target(kind, file, **asked))
+        head = wire.exchange(target(kind, file, **asked), method="HEAD")
+        assert (head.status, fields(head)) == (get.status, fields(get))
+        assert head.header("content-length") == str(len(get.body)) and head.body == b""
+        wire.expect_open()
+
+
+@tapster  # gunicorn sends chunks
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize("status", ["304 Not Modified", "204 No Content"])
+def test_no_length_is_told_of_a_file_that_is_not_meant(server, file, method, status):
+    with server.wire() as wire:
+        reply = wire.exchange(target("buffered", file, status=status), method=method)
+        assert reply.header("content-length") is None and reply.header("transfer-encoding") is None
+        wire.expect_open()
+
+
+@tapster  # gunicorn reads it, and throws it away
+@pytest.mark.parametrize(("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified"), ("GET", "204 No Content")])
+@pytest.mark.parametrize("asked", [{}, {"write": "written"}])
+def test_where_there_is_no_body_nothing_of_the_file_is_read(server, method, status, asked):
+    with server.wire() as wire:
+        name = f"{method}-{status[:3]}-{len(asked)}"
+        reply = wire.exchange(target("unreadable", name, status=status, **asked), method=method)
+        assert f"{reply.status} {reply.reason}" == status
+        wire.expect_open()
+    assert f"{name} is not to be read" not in server.log()
+
+
 @pytest.mark.parametrize("kind", ["buffered", "memory"])
 def test_a_client_of_http_1_0_gets_the_file_too(server, file, kind):
     for asked in ({}, {"write": "written"}):

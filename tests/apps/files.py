@@ -86,7 +86,22 @@ class Readable:
         return data
 
 
+class Unreadable:
+    """Can't be read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def read(self, size=-1):
+        """Raises."""
+        raise OSError(f"{self.path} is not to be read")
+
+    def close(self):
+        """Nothing."""
+
+
 OPEN["no-close"] = Readable
+OPEN["unreadable"] = Unreadable
 
 
 def send(environ, start_response):

@@ -261,6 +261,10 @@ fn send_iterable(py: Python<'_>, start: &mut StartResponse, body: &Bound<'_, PyA
             start.response().send_file(part);
             return Ok(());
         }
+        if start.response().wants_no_body() {
+            // Reading it would be for nothing, and may take long.
+            return Ok(());
+        }
     }
     let sent = iterate(py, start, body);
     if is_file_wrapper {

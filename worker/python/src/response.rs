@@ -199,6 +199,15 @@ impl Response {
         self.send_now(&[]);
     }
 
+    /// Whether the body will not be sent whatever it is (HEAD, 204, 304), its head being declared.
+    pub(crate) fn wants_no_body(&self) -> bool {
+        match self.phase {
+            Phase::Declared => self.request.is_head || matches!(self.declared.facts.status, 204 | 304),
+            Phase::Sent => self.has_no_body(),
+            Phase::Expected | Phase::Over => false,
+        }
+    }
+
     /// Whether the rest of the body may be a file: nothing can follow it, as the last chunk would have to.
     pub(crate) fn takes_file(&self) -> bool {
         match self.phase {
@@ -210,6 +219,10 @@ impl Response {
 
     /// The rest of the body is this file, or as much of it as was declared.
     pub(crate) fn send_file(&mut self, part: Part) {
+        if self.request.is_head && self.declared.facts.status != 304 {
+            // What GET would be told (RFC 9110 section 9.3.2). In place of other bodies the application may give an empty one.
+            self.declared.facts.content_length.get_or_insert(part.length);
+        }
         self.send_head(Some(part.length));
         let length = match self.framing {
             Framing::Length(length) => part.length.min(length - self.body_sent.min(length)),
