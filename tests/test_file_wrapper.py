@@ -299,4 +299,5 @@ def test_a_file_that_shrinks_while_it_is_sent_breaks_the_connection(server, larg
         os.truncate(path, 100)
         with pytest.raises(Truncated):
             wire.reply()
+    server.wait_log(r"the file that was being sent for the request GET /buffered\?path=\S+&name=shrinks became shorter")
     assert server.get("/hello").status == 200

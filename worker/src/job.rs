@@ -112,6 +112,8 @@ impl Job {
             body,
         };
         let mut sink = ReplySink {
+            head,
+            buffer: connection.input.bytes(),
             line: &connection.line,
             fragile: &mut connection.fragile,
             file: &mut connection.out.file,

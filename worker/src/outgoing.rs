@@ -13,6 +13,7 @@ use tapster_python::HIGH_WATER;
 use tapster_wire::Outbox;
 
 use crate::budget::Share;
+use crate::seat::Wanted;
 use crate::socket::Socket;
 use crate::temporary::{Storage, TemporaryFile};
 
@@ -46,6 +47,8 @@ pub(crate) struct FilePart {
     offset: u64,
     /// Bytes.
     left: u64,
+    /// The request that it is sent for.
+    wanted: Wanted,
 }
 
 /// So much of a file is sent before other connections have their turn, in bytes.
@@ -186,9 +189,9 @@ impl Disk {
 }
 
 impl FilePart {
-    /// So many bytes from that place on.
-    pub(crate) fn new(file: OwnedFd, offset: u64, length: u64) -> Self {
-        Self { file, offset, left: length }
+    /// So many bytes from that place on, as the reply to a request.
+    pub(crate) fn new(file: OwnedFd, offset: u64, length: u64, wanted: Wanted) -> Self {
+        Self { file, offset, left: length, wanted }
     }
 
     /// Sends what the socket takes, or [`AT_ONCE`].
@@ -199,7 +202,8 @@ impl FilePart {
             let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(room);
             match sendfile64(socket, &self.file, Some(&mut offset), count) {
                 Ok(0) => {
-                    log::warn!("a file that was being sent became shorter; its client is cut off");
+                    let wanted = &self.wanted;
+                    log::warn!("the file that was being sent for {wanted} became shorter; its client is cut off");
                     return Err(ErrorKind::UnexpectedEof.into());
                 }
                 Ok(sent) => {

@@ -8,14 +8,19 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use tapster_python::Sink;
-use tapster_wire::Outbox;
+use tapster_wire::{Head, Outbox};
 
 use crate::common::Common;
 use crate::line::Line;
 use crate::outgoing::FilePart;
+use crate::seat::Wanted;
 
 /// The way to the client.
 pub(crate) struct ReplySink<'a> {
+    /// The request's.
+    pub(crate) head: &'a Head,
+    /// What its spans refer to.
+    pub(crate) buffer: &'a [u8],
     pub(crate) line: &'a Line,
     /// Becomes whether the socket is set to reset the connection when it is closed.
     pub(crate) fragile: &'a mut bool,
@@ -55,7 +60,9 @@ impl Sink for ReplySink<'_> {
     }
 
     fn send_file(&mut self, file: OwnedFd, offset: u64, length: u64) {
-        *self.file = Some(Box::new(FilePart::new(file, offset, length)));
+        let mut wanted = Wanted::default();
+        wanted.note(self.head, self.buffer);
+        *self.file = Some(Box::new(FilePart::new(file, offset, length, wanted)));
     }
 
     fn until_close(&mut self) {
