@@ -1,5 +1,6 @@
 """`wsgi.file_wrapper`: plain files are sent from where they stand, with their length; what is only like a file is read."""
 
+import errno
 import gzip
 import hashlib
 import os
@@ -182,10 +183,33 @@ def test_what_is_only_like_a_file_is_read_in_its_own_way(server, tmp_path, kind)
         wire.expect_open()
 
 
+#: Files that the kernel makes as they are read: of no size, or of a page's, whatever is in them.
+MADE = ["/proc/version", "/proc/cpuinfo", "/proc/sys/kernel/ostype", "/sys/devices/system/cpu/online", "/sys/kernel/fscaps"]
+
+
 @tapster  # gunicorn believes what such a file says of its size
-def test_a_file_that_the_kernel_makes_is_read(server):
-    reply = server.get(target("buffered", "/proc/version"))
-    assert reply.body == Path("/proc/version").read_bytes()
+@pytest.mark.parametrize("path", MADE)
+@pytest.mark.parametrize("kind", ["raw", "buffered"])
+def test_a_file_that_the_kernel_makes_is_read(server, kind, path):
+    if not Path(path).exists():
+        pytest.skip(f"there is no {path}")
+    content = Path(path).read_bytes()
+    assert content
+    with server.wire() as wire:
+        for asked, length in ({}, None), ({"length": len(content)}, str(len(content))):
+            reply = wire.exchange(target(kind, path, **asked))
+            assert (reply.body, reply.header("content-length")) == (content, length)
+        # Nobody can know its length without reading it.
+        assert wire.exchange(target(kind, path), method="HEAD").header("content-length") is None
+        wire.expect_open()
+
+
+@tapster
+def test_a_device_is_read(server):
+    with server.wire() as wire:
+        assert wire.exchange(target("buffered", "/dev/null")).body == b""
+        assert wire.exchange(target("raw", "/dev/zero", length=SIZE)).body == bytes(SIZE)
+        wire.expect_open()
 
 
 @tapster  # gunicorn can't
@@ -196,10 +220,38 @@ def test_an_empty_file_is_sent(server, tmp_path):
         wire.expect_open()
 
 
-def test_a_file_that_is_all_holes_is_sent(server, tmp_path):
+@pytest.mark.parametrize("asked", [{}, {"offset": 5000}, {"read": 77}, {"length": 100}])
+@pytest.mark.parametrize("kind", ["raw", "buffered"])
+def test_a_file_that_is_all_holes_is_sent(server, tmp_path, kind, asked):
     with (tmp_path / "holes").open("wb") as sparse:
         sparse.truncate(SIZE)
-    assert server.get(target("buffered", tmp_path / "holes")).body == bytes(SIZE)
+    knows_holes = has_no_data(tmp_path / "holes")
+    reply = server.get(target(kind, tmp_path / "holes", **asked))
+    rest = bytes(asked.get("length", SIZE - sum(asked.values())))
+    assert reply.body == rest
+    if UNDER_TEST == "tapster" and knows_holes:
+        assert reply.header("content-length") == str(len(rest))
+
+
+def has_no_data(path):
+    """Whether the file system says that there is none in a file."""
+    with path.open("rb") as stream:
+        try:
+            os.lseek(stream.fileno(), 0, os.SEEK_DATA)
+        except OSError as error:
+            return error.errno == errno.ENXIO
+    return False
+
+
+@tapster
+def test_a_file_with_holes_is_sent(server, tmp_path):
+    with (tmp_path / "holes").open("wb") as sparse:
+        sparse.truncate(SIZE)
+        sparse.seek(200_000)
+        sparse.write(b"data")
+    reply = server.get(target("buffered", tmp_path / "holes"))
+    assert reply.header("content-length") == str(SIZE)
+    assert reply.body == (tmp_path / "holes").read_bytes()
 
 
 @tapster  # gunicorn sends what is on the disk

@@ -1,5 +1,6 @@
 """`wsgi.file_wrapper`, and whether what it wraps is a plain file, which the server can send without reading it."""
 
+import errno
 import io
 import os
 import stat
@@ -61,7 +62,19 @@ def _part(file):
     offset = file.tell()
     length = status.st_size - offset
     # A file that the kernel makes as it is read, such as those in /proc and /sys, has no blocks, and not the size that it
-    # tells. Nor has one that is all holes, which can be read as well.
-    if not stat.S_ISREG(status.st_mode) or length <= 0 or not status.st_blocks:
+    # tells.
+    if not stat.S_ISREG(status.st_mode) or length <= 0 or not (status.st_blocks or _is_hole(descriptor, offset)):
         return None
     return os.dup(descriptor), offset, length
+
+
+def _is_hole(descriptor, offset):
+    """Whether a file has nothing but a hole from there to its end, by the word of a file system that knows holes."""
+    position = os.lseek(descriptor, 0, os.SEEK_CUR)
+    try:
+        os.lseek(descriptor, offset, os.SEEK_DATA)
+    except OSError as error:
+        # Within the file's size this says so; where holes are not known, it is another error, or none.
+        return error.errno == errno.ENXIO
+    os.lseek(descriptor, position, os.SEEK_SET)
+    return False
