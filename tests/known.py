@@ -6,9 +6,7 @@ Read by `conftest.py`, which skips these tests and says so.
 #: A part of a test's id, and what is wrong.
 KNOWN = {
     "test_bad_processes.py::test_a_request_that_closes_its_error_stream": "wsgi.errors is sys.stderr itself, which an application may close",
-    "test_bad_processes.py::test_what_keeps_a_worker_from_its_end": "what hangs in Python's own end is killed without a reason in the log",
     "test_bad_processes.py::test_a_forked_child_harms_nobody_however_it_ends[writes": "a forked child may write to its parent's client",
     "test_thread_lives.py::test_a_signal_that_comes_just_as_the_worker_goes_idle": "a signal between the last look and the sleep is heard with the next event",
-    "test_thread_lives.py::test_a_thread_that_is_stuck_keeps_the_exit_functions_from_nothing": "the arbiter's SIGKILL at graceful_timeout may come first",
     "test_thread_lives.py::test_such_a_child_ends_although_another_thread_was_writing": "a forked child may find the log's lock held for ever",
 }

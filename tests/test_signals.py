@@ -74,7 +74,7 @@ def test_a_reply_that_is_still_being_sent_is_finished_before_the_exit(serve):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT], ids=["INT", "QUIT"])
-def test_int_and_quit_stop_at_once_and_exit_0(serve, tmp_path, number):
+def test_int_and_quit_wait_for_no_request_that_takes_long_and_exit_0(serve, tmp_path, number):
     server = serve("ops:application", "--graceful-timeout", "60", workers=2)
     wire = running_request(server, tmp_path, 60)
     begun = time.monotonic()
@@ -82,6 +82,42 @@ def test_int_and_quit_stop_at_once_and_exit_0(serve, tmp_path, number):
     assert time.monotonic() - begun < 6
     with pytest.raises(Truncated):
         wire.reply()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT], ids=["INT", "QUIT"])
+def test_int_and_quit_finish_a_request_that_takes_a_moment(serve, tmp_path, number, threads):
+    server = serve("ops:application", "--graceful-timeout", "60", "--keep-alive", "60", "--threads", str(threads))
+    with server.wire(timeout=20) as idle, server.wire(timeout=20).send("GET /pid HT"):
+        idle.expect_open("/pid")
+        with running_request(server, tmp_path, 0.5) as wire:
+            server.send(number)
+            wait_until(lambda: refuses(server), what="new connections are refused")
+            reply = wire.reply()
+            assert (reply.status, reply.json) == (200, server.live()[0].pid if server.live() else reply.json)
+        assert server.wait_exit(8) == 0
+    assert "did not stop in time" not in server.log()
+
+
+def test_quit_to_a_worker_alone_lets_its_request_finish(serve, tmp_path):
+    server = serve("ops:application", "--graceful-timeout", "60")
+    worker = server.live()[0].pid
+    with running_request(server, tmp_path, 0.5) as wire:
+        os.kill(worker, signal.SIGQUIT)
+        assert wire.reply().json == worker
+    wait_until(lambda: not alive(worker) and len(server.live()) == 1, what="another worker in its place")
+
+
+def test_int_during_a_graceful_stop_finishes_a_request_that_takes_a_moment(serve, tmp_path):
+    server = serve("ops:application", "--graceful-timeout", "60", "--threads", "2")
+    with running_request(server, tmp_path, 60, "long") as long, running_request(server, tmp_path, 0.7, "short") as short:
+        server.send(signal.SIGTERM)
+        server.wait_log("SIGTERM from")
+        server.send(signal.SIGINT)
+        assert short.reply().status == 200
+        with pytest.raises(Truncated):
+            long.reply()
+    assert server.wait_exit(8) == 0
 
 
 def test_a_request_that_exceeds_graceful_timeout_is_killed_and_that_is_said(serve, tmp_path):

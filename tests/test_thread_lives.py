@@ -320,6 +320,29 @@ def test_exit_functions_run_in_a_worker_whose_threads_have_all_come_back(start, 
     assert notes(tmp_path) == ["worker_exit", "atexit"]
 
 
+@pytest.mark.parametrize("whom", ["worker", "server"])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_exit_functions_may_take_longer_than_a_request(start, tmp_path, threads, whom):
+    server = start(threads, "--timeout", "1", "--timeout-grace", "0", env={"CROWD_EXIT": "2.5"})
+    worker = server.live()[0].pid
+    assert server.get("/who").status == 200
+    os.kill(worker if whom == "worker" else server.pid, signal.SIGTERM)
+    wait_until(lambda: not alive(worker), 20, "the worker is gone")
+    assert notes(tmp_path) == ["worker_exit took long", "worker_exit", "atexit took long", "atexit"]
+    assert "WORKER TIMEOUT" not in server.log() and "is killed" not in server.log()
+    server.wait_log("the worker has not ended 1s after its requests were done")
+
+
+def test_a_worker_whose_exit_functions_take_long_is_replaced_before_they_are_through(start, tmp_path):
+    server = start(2, "--graceful-timeout", "5", env={"CROWD_EXIT": "30"})
+    worker = server.live()[0].pid
+    os.kill(worker, signal.SIGTERM)
+    wait_until(lambda: len(server.ready()) == 2, what="another worker")
+    assert alive(worker) and notes(tmp_path) == []
+    kill([worker])
+    server.wait_log(rf"Worker died .*pid: {worker}, .*killed by SIGKILL \(not sent by the arbiter\)")
+
+
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_workers_end_waits_for_threads_of_the_application_but_not_for_daemons(start, tmp_path, threads):
     server = start(threads)

@@ -69,7 +69,7 @@ pub enum Phase {
 pub enum Manner {
     /// Running requests are finished first.
     Graceful,
-    /// At once, as far as Python lets go.
+    /// Requests that take longer than a moment are cut off.
     Quick,
 }
 
@@ -354,12 +354,14 @@ impl Worker {
         self.process().is_some_and(|process| matches!(process.life, Life::Ready { .. }))
     }
 
-    /// Whether it serves, or finishes what it has.
+    /// Whether it serves, or finishes what it has: not one that is done with its requests and has only Python's own end before
+    /// it.
     #[must_use]
     pub fn may_run_requests(&self) -> bool {
         let finishes =
             |why: Why| matches!(why, Why::Replaced | Why::Surplus | Why::Stuck | Why::NotNeeded | Why::ServerStops);
         self.process().is_some_and(|process| match process.life {
+            _ if process.last_steps.is_some() => false,
             Life::Ready { .. } => true,
             Life::Ending { why, .. } => finishes(why),
             Life::Booting { .. } | Life::Killed { .. } => false,
@@ -383,7 +385,7 @@ impl fmt::Display for Manner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Graceful => "after the running requests",
-            Self::Quick => "at once",
+            Self::Quick => "quickly",
         })
     }
 }

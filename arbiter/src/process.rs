@@ -14,6 +14,17 @@ pub struct Process {
     pub life: Life,
     /// When it is killed because its channel is closed and it goes on; `None` while the channel is open.
     deaf_until: Option<Duration>,
+    /// What a worker that is done has said of its end.
+    pub last_steps: Option<LastSteps>,
+}
+
+/// A worker's end, from the moment on at which its loop is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastSteps {
+    /// That moment.
+    pub since: Duration,
+    /// How many requests were given up that did not come back.
+    pub left: u32,
 }
 
 /// How far a process is.
@@ -66,13 +77,15 @@ pub enum Why {
     NoAnswer,
     /// Its channel was closed, but it went on.
     Deaf,
+    /// A signal from elsewhere told it to, or it could not go on; the arbiter did not.
+    OwnAccord,
 }
 
 impl Process {
     /// One that has just been made.
     #[must_use]
     pub fn booting(pid: i32, deadline: Option<Duration>) -> Self {
-        Self { pid, life: Life::Booting { deadline }, deaf_until: None }
+        Self { pid, life: Life::Booting { deadline }, deaf_until: None, last_steps: None }
     }
 
     /// It is ready. Answers whether it is news: a process that has been told to end stays so.
@@ -175,6 +188,7 @@ impl fmt::Display for Why {
             Self::Stuck => "a request is stuck in it, and another worker serves in its place",
             Self::NoAnswer => "it did not answer the order to fork",
             Self::Deaf => "its channel to the arbiter was closed, but it went on",
+            Self::OwnAccord => "it was not the arbiter that told it to end",
         })
     }
 }

@@ -34,6 +34,10 @@ if "CROWD_NOTES" in os.environ:
     signal.signal(signal.SIGUSR1, lambda *_: note_in_file(f"signal in {threading.current_thread().name}"))
     atexit.register(note_in_file, "atexit")
     tapster.worker_exit(lambda: note_in_file("worker_exit"))
+if "CROWD_EXIT" in os.environ:
+    # One that takes its time, of each kind.
+    tapster.worker_exit(lambda: (time.sleep(float(os.environ["CROWD_EXIT"])), note_in_file("worker_exit took long")))
+    atexit.register(lambda: (time.sleep(float(os.environ["CROWD_EXIT"])), note_in_file("atexit took long")))
 if "CROWD_GATE" in os.environ:
     signal.signal(signal.SIGUSR2, lambda *_: at_gate(os.environ["CROWD_GATE"]))
 

@@ -238,6 +238,11 @@ impl Connection {
         }
     }
 
+    /// Whether a request's head is here, or a reply that has not been sent.
+    pub(crate) fn has_request(&self) -> bool {
+        matches!(self.state, State::Body { .. } | State::Queued { .. } | State::Flushing(_))
+    }
+
     /// The worker is about to end: a connection that has not sent a request gets no more than a moment, for one that may
     /// be on its way.
     pub(crate) fn hurry(&mut self, now: Millis) {

@@ -83,6 +83,8 @@ pub(crate) struct Reactor {
     signals: StopSignals,
     channel: Option<ChildChannel>,
     deadman: Deadman,
+    /// When the process must be gone.
+    ends_by: Millis,
     graceful: Duration,
     life: Life,
     /// More connections than this are not held.
@@ -140,9 +142,9 @@ enum Life {
     /// Finishing what is running; over at the latest then.
     Retiring {
         until: Millis,
+        /// Nothing is waited for but requests that are there.
+        quick: bool,
     },
-    /// Over as soon as the loop comes round.
-    Over,
 }
 
 impl Reactor {
@@ -174,6 +176,7 @@ impl Reactor {
             signals: StopSignals::new()?,
             channel: None,
             deadman: Deadman::new()?,
+            ends_by: NEVER,
             graceful: settings.graceful_timeout,
             life: Life::Serving,
             most_connections: settings.worker_connections as usize,
@@ -284,8 +287,11 @@ impl Reactor {
 
     /// The last thing that is done: whatever is running is cut off, and nobody is to have the reactor any more.
     pub(crate) fn end(mut self: Box<Self>, exit: ExitCode) {
-        self.tools.common.board.busy(tapster_sys::stamp::monotonic());
-        let (mut cut_off, mut main_is_stuck) = (0, false);
+        let board = self.tools.common.board;
+        board.busy(tapster_sys::stamp::monotonic());
+        board.set_accepting(false);
+        let is_quick = matches!(self.life, Life::Retiring { quick: true, .. });
+        let (mut cut_off, mut left, mut main_is_stuck) = (0, 0, false);
         for (_, seat) in &mut self.seats {
             match seat {
                 Seat::Here(connection) => {
@@ -293,6 +299,8 @@ impl Reactor {
                     connection.say_goodbye();
                 }
                 Seat::Away(away) if away.lateness == Lateness::InTime => {
+                    left += 1;
+                    main_is_stuck |= away.thread == MAIN && is_quick;
                     if away.line.close() == Sent::Whole {
                         away.line.part();
                     } else {
@@ -302,14 +310,20 @@ impl Reactor {
                 }
                 // Its client has been told already, or has its reply.
                 Seat::Away(away) => {
+                    left += 1;
                     away.line.part();
-                    main_is_stuck |= away.thread == MAIN && away.lateness == Lateness::Stuck;
+                    main_is_stuck |= away.thread == MAIN && (is_quick || away.lateness == Lateness::Stuck);
                 }
             }
         }
         self.tools.refusals.sum_up();
         if cut_off > 0 {
-            log::warn!("requests that were cut off by the worker's end: {cut_off}");
+            let why = match self.life {
+                Life::Serving => "it can't go on",
+                Life::Retiring { quick: true, .. } => "a quick stop waits for no longer",
+                Life::Retiring { .. } => "graceful_timeout is over",
+            };
+            log::warn!("requests that were cut off by the worker's end: {cut_off} ({why})");
         }
         if self.tools.common.witness.is_kept_waiting() {
             // Nothing of Python's can run any more; but so it still prints the stacks of all threads (faulthandler).
@@ -318,20 +332,23 @@ impl Reactor {
         }
         if main_is_stuck {
             log::warn!(
-                "the worker's main thread is stuck in the application, so nothing of that runs at the worker's end"
+                "the worker's main thread is still in the application, so nothing of that runs at the worker's end"
             );
             tapster_sys::fork::exit_now(exit.status().into());
         }
+        self.tell_of_end(left);
+        // Whatever Python's own end takes, it is no halt.
+        board.idle();
         self.baton.end(exit);
     }
 
     fn is_over(&self) -> bool {
         match self.life {
             Life::Serving => false,
-            Life::Retiring { until } => {
-                self.tools.clock.now >= until || self.seats.iter().all(|(_, seat)| seat.is_stuck())
+            Life::Retiring { until, quick } => {
+                let is_over = |seat: &Seat| seat.is_stuck() || (quick && !seat.has_request());
+                self.tools.clock.now >= until || self.seats.iter().all(|(_, seat)| is_over(seat))
             }
-            Life::Over => true,
         }
     }
 
@@ -392,7 +409,7 @@ impl Reactor {
         let now = self.tools.clock.now;
         let seats = &self.seats;
         let mut until = self.deadlines.next(|key| seats.get(key).map(Seat::deadline));
-        if let Life::Retiring { until: end } = self.life {
+        if let Life::Retiring { until: end, .. } = self.life {
             until = until.min(end);
         }
         if self.life == Life::Serving

@@ -129,6 +129,11 @@ impl Seat {
         }
     }
 
+    /// Whether there is a request whose head is here, or a reply that has not been sent.
+    pub(crate) fn has_request(&self) -> bool {
+        self.here().is_none_or(Connection::has_request)
+    }
+
     /// Whether waiting for it would be in vain.
     pub(crate) fn is_stuck(&self) -> bool {
         matches!(self, Self::Away(away) if away.lateness == Lateness::Stuck)

@@ -2,10 +2,9 @@
 //!
 //! It serves nothing itself. Called by `life`, in the process that a template has forked.
 
-use std::time::Duration;
-
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::getppid;
+use tapster_ipc::message::FINALISATION;
 use tapster_ipc::{ExitCode, Report};
 use tapster_python::{Application, Interpreter, LoadError, Python, run_post_fork};
 use tapster_sys::lifeline;
@@ -14,9 +13,6 @@ use crate::crew::Crew;
 use crate::life::{Context, failed};
 use crate::reactor::Reactor;
 use crate::template::Born;
-
-/// Beyond the time that a worker has to finish its requests: what Python's own end may take before the process is killed.
-pub(crate) const FINALISATION: Duration = Duration::from_secs(2);
 
 /// Runs the worker and answers its exit status.
 pub(crate) fn run(py: Python<'_>, context: Context, born: Born) -> ExitCode {

@@ -6,11 +6,18 @@
 //! It moves no bytes: `channel` does.
 
 use std::io;
+use std::time::Duration;
 
 use crate::exit::ExitCode;
 
 /// The most bytes of a message. Longer reports (tracebacks) are cut; a longer order is an error.
 pub const MOST_BYTES: usize = 128 * 1024;
+
+/// How long the requests that are running may take in a quick stop.
+pub const QUICK: Duration = Duration::from_secs(2);
+/// How much longer than its requests a worker may take: for the functions that the application wants run at its end, and for
+/// Python's own end. Then the arbiter kills it and says why.
+pub const FINALISATION: Duration = Duration::from_secs(2);
 
 /// What the arbiter tells a child.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,14 +29,16 @@ pub enum Order {
         /// Its place on the scoreboard.
         slot: u32,
     },
-    /// To a worker: finish what is running, then exit, and exit in any case within `within_ms`.
+    /// To a worker: finish what is running, then exit; give up what is not finished within `within_ms`. The worker must be gone
+    /// [`FINALISATION`] later.
     Retire {
-        /// Milliseconds until the worker must be gone.
+        /// Milliseconds that the requests have.
         within_ms: u32,
         /// Whether nobody else will accept what waits in the listeners' queues, so that this worker must first.
         drain: bool,
     },
-    /// To a worker: exit as soon as the call that is running returns. To a template: exit.
+    /// To a worker: as [`Order::Retire`] within [`QUICK`], and wait for nothing but the requests that are there. To a template:
+    /// exit.
     Quit,
 }
 
@@ -83,6 +92,13 @@ pub enum Report {
         running: u32,
         /// Its request line, as the worker's own log lines show it.
         request: String,
+    },
+    /// From a worker: its loop is over, and nothing is left but the application's exit functions and Python's own end.
+    Ending {
+        /// Milliseconds until it must be gone.
+        within_ms: u32,
+        /// How many requests it has given up that are still in the application.
+        left: u32,
     },
     /// From either: it can't start, and exits with `exit`.
     BootFailed {
@@ -149,6 +165,7 @@ impl Report {
             Self::WorkerReady => Writer::new(4).0,
             Self::Drained => Writer::new(6).0,
             Self::Stuck { spent_ms, running, request } => Writer::new(7).u64(*spent_ms).u32(*running).text(request).0,
+            Self::Ending { within_ms, left } => Writer::new(8).u32(*within_ms).u32(*left).0,
             Self::BootFailed { exit, report } => Writer::new(5).u32(u32::from(exit.status())).text(report).0,
         }
     }
@@ -168,6 +185,7 @@ impl Report {
             },
             6 => Self::Drained,
             7 => Self::Stuck { spent_ms: fields.u64()?, running: fields.u32()?, request: fields.text()? },
+            8 => Self::Ending { within_ms: fields.u32()?, left: fields.u32()? },
             _ => return None,
         };
         fields.is_at_end().then_some(report)
@@ -269,6 +287,7 @@ mod tests {
             Report::WorkerReady,
             Report::Drained,
             Report::Stuck { spent_ms: u64::MAX, running: 3, request: "GET /slow HTTP/1.1".into() },
+            Report::Ending { within_ms: 2000, left: 1 },
             Report::BootFailed { exit: ExitCode::AppImport, report: "Traceback …".into() },
         ]
     }

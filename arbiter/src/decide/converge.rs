@@ -7,6 +7,7 @@ use std::time::Duration;
 use log::Level;
 use tapster_config::MOST_WORKERS;
 use tapster_ipc::Order;
+use tapster_ipc::message::FINALISATION;
 use tapster_ipc::scoreboard::MOST_SLOTS;
 
 use super::signals::{TEMPLATE_END, retire};
@@ -166,7 +167,7 @@ impl Turn<'_> {
     fn retire(&mut self, slot: u32, why: Why) {
         let within = self.graceful_timeout();
         self.say(Level::Info, Child::Worker(slot), "retires", &why.to_string());
-        self.end(Child::Worker(slot), within, retire(within, false), why);
+        self.end(Child::Worker(slot), within + FINALISATION, retire(within, false), why);
     }
 
     /// The slots of the workers that serve, of generations before `number`, by generation and age.

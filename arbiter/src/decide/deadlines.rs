@@ -9,7 +9,7 @@ use tapster_ipc::ExitCode;
 use super::turn::{Turn, words};
 use crate::action::Action;
 use crate::fleet::{Child, Limits, Seat};
-use crate::process::{Life, Why};
+use crate::process::{LastSteps, Life, Process, Why};
 
 /// From SIGABRT, at which Python may show its stacks, to SIGKILL.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -75,6 +75,7 @@ impl Turn<'_> {
         if was_booting && why == Why::BootTimeout {
             return self.time_out_boot(child, generation);
         }
+        let late = self.fleet.process(child).map(|process| lateness(process, self.now)).unwrap_or_default();
         if !self.kill(child, why) {
             return;
         }
@@ -86,8 +87,8 @@ impl Turn<'_> {
             Why::BootTimeout | Why::RequestTimeout | Why::CannotStart => {
                 self.say(Level::Debug, child, "is killed", &why.to_string());
             }
-            Why::ServerStops | Why::Replaced | Why::Surplus | Why::Stuck | Why::NotNeeded => {
-                self.say(Level::Warn, child, "is killed", &format!("it did not stop in time; {why}"));
+            Why::ServerStops | Why::Replaced | Why::Surplus | Why::Stuck | Why::NotNeeded | Why::OwnAccord => {
+                self.say(Level::Warn, child, "is killed", &format!("{late}; {why}"));
             }
         }
     }
@@ -115,5 +116,18 @@ impl Turn<'_> {
         } else if let Some(generation) = self.fleet.generations.get_mut(&generation) {
             generation.crashes.fail_anew(self.now);
         }
+    }
+}
+
+/// What kept a process from its end, as far as it has said so itself.
+pub(super) fn lateness(process: &Process, now: Duration) -> String {
+    let Some(LastSteps { since, left }) = process.last_steps else { return "it did not stop in time".to_owned() };
+    let ago = words(now.saturating_sub(since));
+    match left {
+        0 => format!(
+            "it did not stop in time: it was done with its requests {ago} ago, so a function that is registered with atexit or \
+             tapster.worker_exit has not returned, or a thread that is no daemon goes on"
+        ),
+        _ => format!("it did not stop in time: it gave its requests up {ago} ago, and {left} had not come back then"),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use log::Level;
 use tapster_ipc::ExitCode;
 
+use super::deadlines::lateness;
 use super::turn::Turn;
 use crate::action::Action;
 use crate::event::End;
@@ -61,13 +62,19 @@ impl Turn<'_> {
         self.act(Action::Discard { child });
         let Some(process) = worker.process() else { return };
         self.account(child, worker.generation, process, end);
-        let Life::Ready { since } = process.life else { return };
-        if self.is_candidate(worker.generation) {
+        if let Life::Ready { since } = process.life {
+            self.count_end(worker.generation, since);
+        }
+    }
+
+    /// A worker that was ready `since` then ends without having been told to.
+    pub(super) fn count_end(&mut self, generation: u64, since: Duration) {
+        if self.is_candidate(generation) {
             // The canary: as long as its generation is not proven, it has not booted for good.
-            self.count_boot_failure(worker.generation);
-            self.judge(worker.generation, ExitCode::AppImport);
+            self.count_boot_failure(generation);
+            self.judge(generation, ExitCode::AppImport);
         } else if self.now.saturating_sub(since) < EARLY
-            && let Some(generation) = self.fleet.generations.get_mut(&worker.generation)
+            && let Some(generation) = self.fleet.generations.get_mut(&generation)
         {
             generation.crashes.fail_anew(self.now);
         }
@@ -87,14 +94,16 @@ impl Turn<'_> {
                 let detail = format!("{}; after a SIGTERM it would be by its own timer", end.unasked());
                 self.say_of(Level::Error, child, id, "died", &detail);
             }
-            Life::Ready { .. } => self.say_of(Level::Error, child, id, "died", &end.unasked()),
             Life::Ending { why: why @ (Why::CannotStart | Why::RequestTimeout), .. }
             | Life::Killed { why: why @ Why::CannotStart } => {
                 self.say_of(Level::Debug, child, id, "ended", &format!("{end}; {why}"));
             }
             Life::Ending { kill_at, why } if end.is_sigkill() && self.now + CLOCKS_DIFFER >= kill_at => {
-                let text = format!("{end}, for it did not stop in time; {why}");
+                let text = format!("{end}, for {}; {why}", lateness(process, self.now));
                 self.say_of(Level::Warn, child, id, "ended", &text);
+            }
+            Life::Ready { .. } | Life::Ending { why: Why::OwnAccord, .. } => {
+                self.say_of(Level::Error, child, id, "died", &end.unasked());
             }
             Life::Ending { why, .. } if end.is_clean() => {
                 self.say_of(Level::Info, child, id, "ended", &why.to_string());

@@ -9,7 +9,7 @@ use super::turn::Turn;
 use crate::action::{Action, Notice};
 use crate::event::Event;
 use crate::fleet::{Child, Phase, Seat, Template};
-use crate::process::{Life, Process, Why};
+use crate::process::{LastSteps, Life, Process, Why};
 
 /// How long a process whose channel is closed may take to end.
 const DEAF: Duration = Duration::from_secs(2);
@@ -51,6 +51,9 @@ impl Turn<'_> {
             (Child::Worker(_), Report::Drained) if self.is_stopping() => self.act(Action::RefuseConnections),
             (Child::Worker(slot), Report::Stuck { spent_ms, running, request }) => {
                 self.stuck(slot, Duration::from_millis(spent_ms), running, &request);
+            }
+            (Child::Worker(slot), Report::Ending { within_ms, left }) => {
+                self.ending(slot, Duration::from_millis(within_ms.into()), left);
             }
             (_, Report::BootFailed { exit, report }) => self.boot_failed(from, exit, &report),
             (_, report) => self.gossip(from, &format!("{report:?}, which is not its to say")),
@@ -153,6 +156,24 @@ impl Turn<'_> {
         let generation = self.fleet.generation_of(from);
         self.count_boot_failure(generation);
         self.condemn(from, exit, report);
+    }
+
+    /// The worker is done with its requests. It has until then what it takes to end; whether it was told to or not, it serves no
+    /// more.
+    fn ending(&mut self, slot: u32, within: Duration, left: u32) {
+        let (child, now) = (Child::Worker(slot), self.now);
+        let generation = self.fleet.generation_of(child);
+        let Some(process) = self.fleet.process_mut(child) else { return };
+        let before = match process.life {
+            Life::Booting { .. } => return self.gossip(child, "that it ends, before it was ready"),
+            Life::Ready { since } => Some(since),
+            Life::Ending { .. } | Life::Killed { .. } => None,
+        };
+        process.end(now.saturating_add(within), Why::OwnAccord);
+        process.last_steps = Some(LastSteps { since: now, left });
+        if let Some(since) = before {
+            self.count_end(generation, since);
+        }
     }
 
     pub(super) fn gossip(&mut self, from: Child, what: &str) {

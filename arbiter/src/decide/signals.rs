@@ -5,6 +5,7 @@ use std::time::Duration;
 use log::Level;
 use nix::sys::signal::Signal;
 use tapster_config::MOST_WORKERS;
+use tapster_ipc::message::{FINALISATION, QUICK};
 use tapster_ipc::{ExitCode, Order};
 
 use super::turn::{Turn, words};
@@ -13,8 +14,6 @@ use crate::event::Sender;
 use crate::fleet::{Child, Generation, Limits, Manner, Phase, Template};
 use crate::process::{Life, Why};
 
-/// How long a process may take to end at once.
-const QUICK: Duration = Duration::from_secs(2);
 /// How long a template, which runs no request, may take to end.
 pub(super) const TEMPLATE_END: Duration = Duration::from_secs(5);
 
@@ -130,21 +129,25 @@ impl Turn<'_> {
             }
             (Child::Template(_), _) => self.end(child, TEMPLATE_END, Order::Quit, Why::ServerStops),
             // Nobody is left to accept what waits in the queues, so the workers do before they go.
-            (Child::Worker(_), _) => self.end(child, within, retire(within, true), Why::ServerStops),
+            (Child::Worker(_), _) => self.end(child, within + FINALISATION, retire(within, true), Why::ServerStops),
         }
     }
 
     fn stop_quickly(&mut self, child: Child) {
+        let within = match child {
+            Child::Template(_) => QUICK,
+            Child::Worker(_) => QUICK + FINALISATION,
+        };
         match self.fleet.process(child).map(|process| &process.life) {
             Some(Life::Booting { .. }) => {
                 self.kill(child, Why::ServerStops);
             }
-            // It has been told to finish its requests. Now it is not to.
+            // It has been told to finish its requests. Now it has less time for them.
             Some(Life::Ending { .. }) => {
-                self.end(child, QUICK, Order::Quit, Why::ServerStops);
+                self.end(child, within, Order::Quit, Why::ServerStops);
                 self.tell(child, Order::Quit);
             }
-            _ => self.end(child, QUICK, Order::Quit, Why::ServerStops),
+            _ => self.end(child, within, Order::Quit, Why::ServerStops),
         }
     }
 

@@ -155,7 +155,7 @@ fn one_that_says_it_cannot_start_but_stays_is_killed() {
 fn a_workers_own_timer_is_not_taken_for_a_strangers_kill() {
     let mut world = World::up(1);
     world.signal(Signal::SIGTERM);
-    world.pass(Duration::from_millis(19_950));
+    world.pass(Duration::from_millis(21_950));
     world.exits(Child::Worker(0), SIGKILL);
     assert!(world.has_logged(Level::Warn, "did not stop in time"));
     assert!(!world.logged().iter().any(|line| line.contains("not sent by the arbiter")));

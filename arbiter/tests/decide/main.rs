@@ -4,6 +4,7 @@
 
 mod deadlines;
 mod deaths;
+mod endings;
 mod reloads;
 mod signals;
 mod starts;

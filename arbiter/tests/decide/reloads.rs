@@ -48,7 +48,7 @@ fn retired_workers_finish_what_runs_but_accept_nothing_more() {
     world.proves(4);
     let retire = Order::Retire { within_ms: 20_000, drain: false };
     assert_eq!(world.told(|order| *order == retire), [Child::Worker(0)]);
-    world.pass(Duration::from_secs(20));
+    world.pass(Duration::from_secs(22));
     assert!(world.has_been_killed(Child::Worker(0)), "late");
     assert!(world.has_logged(Level::Warn, "slot: 0"));
 }

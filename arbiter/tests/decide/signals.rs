@@ -157,8 +157,8 @@ fn a_worker_that_does_not_finish_in_time_is_killed_and_the_log_names_it() {
     let mut world = up();
     world.signal(SIGTERM);
     world.exits(Child::Template(1), CLEAN);
-    world.pass(Duration::from_millis(19_900));
-    assert!(!world.has_been_killed(Child::Worker(0)));
+    world.pass(Duration::from_millis(21_900));
+    assert!(!world.has_been_killed(Child::Worker(0)), "it has a moment for Python's own end");
     world.pass(Duration::from_millis(200));
     assert!(world.has_been_killed(Child::Worker(0)) && world.has_been_killed(Child::Worker(1)));
     assert!(world.has_logged(Level::Warn, "slot: 0"));
@@ -175,22 +175,22 @@ fn term_twice_changes_nothing_and_int_makes_it_quick() {
     world.signal(SIGINT);
     assert_eq!(world.told(|order| *order == Order::Quit).len(), 3);
     world.signal(SIGINT);
-    world.pass(Duration::from_secs(2));
+    world.pass(Duration::from_secs(4));
     assert!(world.has_been_killed(Child::Worker(0)));
     world.settle();
     assert_eq!(world.exit, Some(ExitCode::Stopped));
 }
 
 #[test]
-fn int_and_quit_stop_at_once_and_kill_after_two_seconds() {
+fn int_and_quit_stop_soon_and_kill_after_two_seconds_for_requests_and_two_for_the_workers_end() {
     for signal in [SIGINT, SIGQUIT] {
         let mut world = up();
         world.signal(signal);
         assert_eq!(world.told(|order| *order == Order::Quit).len(), 3, "{signal}");
-        world.pass(Duration::from_millis(1900));
-        assert!(!world.has_been_killed(Child::Worker(0)));
+        world.pass(Duration::from_millis(3900));
+        assert!(world.has_been_killed(Child::Template(1)) && !world.has_been_killed(Child::Worker(0)));
         world.pass(Duration::from_millis(200));
-        assert!(world.has_been_killed(Child::Worker(0)) && world.has_been_killed(Child::Template(1)));
+        assert!(world.has_been_killed(Child::Worker(0)));
     }
 }
 

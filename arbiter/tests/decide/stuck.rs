@@ -63,8 +63,8 @@ fn where_others_run_a_replacement_is_ready_before_the_worker_retires() {
     assert!(world.has_logged(Level::Info, "a request is stuck in it"));
     assert!(world.forks.is_empty());
     world.take();
-    world.pass(Duration::from_secs(20));
-    assert!(world.has_been_killed(Child::Worker(0)), "graceful_timeout is over");
+    world.pass(Duration::from_secs(22));
+    assert!(world.has_been_killed(Child::Worker(0)), "graceful_timeout is over, and the moment for Python's own end");
     assert!(world.has_logged(Level::Warn, "it did not stop in time"));
     world.settle();
     assert_eq!((world.serving(1), world.forks.len()), (2, 0));
@@ -122,7 +122,7 @@ fn a_second_request_that_is_stuck_in_a_worker_is_only_logged() {
     assert_eq!(world.retired(), [0]);
     world.take();
     stuck(&mut world, 0, 1);
-    assert!(world.has_logged(Level::Error, "the worker retires already, and is killed unless it ends within 20 s"));
+    assert!(world.has_logged(Level::Error, "the worker retires already, and is killed unless it ends within 22 s"));
     assert_eq!((world.take().len(), world.forks.len()), (1, 0));
 }
 
@@ -285,7 +285,7 @@ fn a_stop_gives_a_stuck_worker_no_more_time_than_others_and_replaces_nothing() {
     assert!(world.has_been_killed(Child::Worker(2)), "the replacement was booting");
     stuck(&mut world, 0, 2);
     world.exits(Child::Template(1), CLEAN);
-    world.pass(Duration::from_secs(20));
+    world.pass(Duration::from_secs(22));
     assert!(world.has_been_killed(Child::Worker(0)));
     world.settle();
     assert_eq!((world.exit, world.forks.len()), (Some(ExitCode::Stopped), 0));

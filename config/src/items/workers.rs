@@ -69,7 +69,8 @@ macro_rules! workers {
         graceful_timeout: Duration = Duration::from_secs(30); Time { min: 0, max: DAY };
         {
             brief: "How long a retiring worker may take to finish its running requests.",
-            long: "On stop and reload. What still runs then is cut off.",
+            long: "On stop and reload. What still runs then is cut off. A worker has two seconds more for its exit \
+                   functions and Python's own end, and is killed then, with the reason in the log.",
             value: "DURATION",
         }
         keep_alive: Duration = Duration::from_secs(2); Time { min: 0, max: HOUR };

@@ -43,4 +43,4 @@ pub use process::{Interpreter, around_fork, run_exit_functions};
 pub use pyo3::Python;
 pub use response::{HIGH_WATER, Sink};
 pub use server::{ErrorStream, Multi, Server};
-pub use threads::{calm, interrupt, stacks, start_thread, thread_ident};
+pub use threads::{call_later, calm, interrupt, stacks, start_thread, thread_ident};

@@ -3,21 +3,22 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use tapster_ipc::message::{FINALISATION, QUICK};
 use tapster_ipc::{Order, ReceiveError, Report};
 
 use super::gate::Expect;
 use super::{LISTENERS, Life, Reactor};
 use crate::clock::millis;
+use crate::deadlines::NEVER;
 use crate::seat::Seat;
-use crate::worker::FINALISATION;
+
+/// How much later than the arbiter, which can say why, the worker's own timer kills it.
+const ARBITER_FIRST: Duration = Duration::from_millis(500);
 
 impl Reactor {
     pub(super) fn hear_signals(&mut self) {
         match self.signals.take() {
-            Some(Signal::SIGQUIT) => {
-                self.arm_deadman(Duration::ZERO);
-                self.life = Life::Over;
-            }
+            Some(Signal::SIGQUIT) => self.quit(),
             Some(_) => self.retire(self.graceful, false),
             None => {}
         }
@@ -29,10 +30,7 @@ impl Reactor {
                 Ok((Order::Retire { within_ms, drain }, _)) => {
                     self.retire(Duration::from_millis(within_ms.into()), drain);
                 }
-                Ok((Order::Quit, _)) => {
-                    self.arm_deadman(Duration::ZERO);
-                    self.life = Life::Over;
-                }
+                Ok((Order::Quit, _)) => self.quit(),
                 Ok((other, _)) => log::warn!("an order that a worker does not expect: {other:?}"),
                 Err(ReceiveError::Gossip(what)) => log::warn!("the arbiter sent what is no order: {what}"),
                 Err(ReceiveError::Empty) => return,
@@ -55,7 +53,7 @@ impl Reactor {
         if self.life != Life::Serving {
             return;
         }
-        self.life = Life::Retiring { until: now + millis(within) };
+        self.life = Life::Retiring { until: now + millis(within), quick: false };
         self.tools.retiring = true;
         if drain {
             for listener in 0..self.listeners.count() {
@@ -77,8 +75,36 @@ impl Reactor {
         }
     }
 
+    /// Ends when the requests are done that are there, or a moment later at the latest.
+    fn quit(&mut self) {
+        self.retire(QUICK, false);
+        let soon = self.tools.clock.now + millis(QUICK);
+        if let Life::Retiring { until, quick } = &mut self.life {
+            (*until, *quick) = ((*until).min(soon), true);
+        }
+    }
+
+    /// Tells the arbiter that nothing is left but Python's own end, and so many requests that have been given up.
+    pub(super) fn tell_of_end(&mut self, left: u32) {
+        self.tools.clock.glance();
+        if self.ends_by == NEVER {
+            self.arm_deadman(Duration::ZERO);
+        }
+        let within = self.ends_by.saturating_sub(self.tools.clock.now);
+        let report = Report::Ending { within_ms: u32::try_from(within).unwrap_or(u32::MAX), left };
+        if let Some(Err(error)) = self.channel.as_ref().map(|channel| channel.send(&report)) {
+            log::debug!("the arbiter is not there to hear of the worker's end: {error}");
+        }
+    }
+
+    /// Has the process killed unless it ends soon after the time that its requests have; what was set earlier stays.
     fn arm_deadman(&mut self, within: Duration) {
-        if let Err(error) = self.deadman.arm(within + FINALISATION) {
+        let ends_by = self.tools.clock.now + millis(within + FINALISATION);
+        if ends_by >= self.ends_by {
+            return;
+        }
+        self.ends_by = ends_by;
+        if let Err(error) = self.deadman.arm(within + FINALISATION + ARBITER_FIRST) {
             log::error!("can't set the timer that ends a worker that is stuck: {error}");
         }
     }
