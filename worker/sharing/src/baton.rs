@@ -244,25 +244,31 @@ impl<R, D> Baton<R, D> {
     }
 
     /// Waits, in the monitor, until the reactor has been parked for more than a moment, and takes it.
+    ///
+    /// # Errors
+    /// Where the timer can't be read.
     pub fn take_late(&self) -> io::Result<R> {
         loop {
             match self.timer.wait() {
                 Ok(()) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            let mut place = self.place();
-            place.watched = false;
-            match std::mem::replace(&mut place.reactor, Whereabouts::Held) {
-                Whereabouts::Parked(reactor, since) => {
-                    if monotonic() > since + MOMENT {
-                        return Ok(reactor);
-                    }
-                    place.reactor = Whereabouts::Parked(reactor, since);
-                    place.watched = self.set_timer();
-                }
-                other => place.reactor = other,
+            if let Some(reactor) = self.look(monotonic()) {
+                return Ok(reactor);
             }
         }
+    }
+
+    /// The timer has run out at `now`: takes a reactor that is late, and looks again at one that may be.
+    fn look(&self, now: Millis) -> Option<R> {
+        let mut place = self.place();
+        place.watched = false;
+        match std::mem::replace(&mut place.reactor, Whereabouts::Held) {
+            Whereabouts::Parked(reactor, since) if now > since + MOMENT => return Some(reactor),
+            Whereabouts::Parked(reactor, since) => self.park(place, reactor, since),
+            other => place.reactor = other,
+        }
+        None
     }
 
     /// The worker ends: whoever waits for the reactor does not any more.
@@ -281,3 +287,6 @@ impl<R, D> Baton<R, D> {
         let _ = self.wakes[thread].write(1);
     }
 }
+
+#[cfg(test)]
+mod tests;
