@@ -40,7 +40,7 @@ macro_rules! application {
                    `--print-config`.",
             short: Some('e'),
             value: "NAME=VALUE",
-            example: Some(r#"{ DJANGO_SETTINGS_MODULE = "site.settings" }"#),
+            example: Some(r#"{ DJANGO_SETTINGS_MODULE = "mysite.settings" }"#),
         }
         python: Option<PathBuf> = None; Interpreter;
         {

@@ -29,7 +29,9 @@ macro_rules! workers {
         preload: bool = false; Switch;
         {
             brief: "Import the application once, before the workers are forked, so that they share its memory.",
-            long: "A reload still brings new code: it imports the application anew.",
+            long: "A reload still brings new code: it imports the application anew. Threads that the application starts \
+                   while it is imported are not in the workers, and connections that it opens then are shared by all of \
+                   them: have both made by a function that `tapster.post_fork` registers.",
         }
         timeout: Duration = Duration::from_secs(30); Time { min: 0, max: DAY };
         {
