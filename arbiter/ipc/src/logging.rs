@@ -1,19 +1,26 @@
 //! The form of a log line, the same whichever process writes it: `[2026-11-20 18:35:00 +0000] [4711] [INFO] text`.
 //!
 //! The executable and the worker library each have a `log` of their own, so each process calls this once after it starts.
+//!
+//! A line is written behind a gate ([`GATE`]), and a process with threads holds that gate while one of them forks
+//! ([`hold_for_fork`]): a thread that was writing does not exist in the new process, and could not give its locks back.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use env_logger::{Builder, Target};
-use log::LevelFilter;
+use log::{LevelFilter, Metadata, Record};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
 
+/// Held by whoever writes a line, for no longer than that, and taken before all other locks of the log. Its holder neither
+/// forks nor waits for another thread, nor for the interpreter's lock.
+static GATE: Mutex<()> = Mutex::new(());
 /// What is logged to.
 static SINK: Mutex<Sink> = Mutex::new(Sink { file: None, lost: 0 });
 
@@ -36,13 +43,52 @@ struct Sink {
 /// Where the file can't be opened for appending; nothing has changed then.
 pub fn start(level: LevelFilter, file: Option<&Path>) -> io::Result<()> {
     let file = file.map(open).transpose()?;
+    let gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
     SINK.lock().unwrap_or_else(PoisonError::into_inner).file = file;
     let target = Target::Pipe(Box::new(Log));
-    let started = Builder::new().filter_level(LevelFilter::Trace).target(target).format(line).try_init();
+    let logger = Builder::new().filter_level(LevelFilter::Trace).target(target).format(line).build();
     // An error here means that this process logs already.
-    drop(started);
+    let _ = log::set_boxed_logger(Box::new(Gated(logger)));
     log::set_max_level(level);
+    drop(gate);
     Ok(())
+}
+
+/// A logger that is used by one thread at a time, behind [`GATE`].
+struct Gated(env_logger::Logger);
+
+impl log::Log for Gated {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        // Outside the gate: to tell an exception of Python's takes the interpreter's lock, and a thread that forks holds that
+        // one while it waits for the gate.
+        let text = record.args().to_string();
+        let _gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.log(&Record::builder().metadata(record.metadata().clone()).args(format_args!("{text}")).build());
+    }
+
+    fn flush(&self) {}
+}
+
+thread_local! {
+    /// The gate, while this thread forks.
+    static HELD: Cell<Option<MutexGuard<'static, ()>>> = const { Cell::new(None) };
+}
+
+/// Waits until no other thread writes a line, and keeps all from writing until [`release_after_fork`]. To be called by the
+/// thread that forks, right before.
+pub fn hold_for_fork() {
+    let gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
+    // A thread that is ending has no such place any more, and forks without the gate.
+    let _ = HELD.try_with(|held| held.set(Some(gate)));
+}
+
+/// Undoes [`hold_for_fork`], in the same thread, in both processes. Async-signal-safe.
+pub fn release_after_fork() {
+    drop(HELD.try_with(Cell::take));
 }
 
 /// Opens a log file for appending, making it where it is missing.
@@ -54,7 +100,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Writes the line at once, so that lines of several processes do not mix.
-fn line(buffer: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
+fn line(buffer: &mut env_logger::fmt::Formatter, record: &Record<'_>) -> io::Result<()> {
     let level = match record.level() {
         log::Level::Warn => "WARNING",
         log::Level::Trace => "DEBUG",
