@@ -1,8 +1,16 @@
-"""Applications that fork: their children are no second server, and hold no client's connection open."""
+"""Applications that fork: their children are no second server, hold no client's connection open, and can be
+ended as any process can."""
+
+import os
+import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from harness import wait_until
+from harness.interpreters import INTERPRETERS
 from harness.processes import alive, kill
 
 APP = """
@@ -35,8 +43,8 @@ def application(environ, start_response):
 
 @pytest.fixture
 def server(serve, tmp_path):
-    (tmp_path / "forking.py").write_text(APP)
-    return serve("forking:application", "--keep-alive", "1", "--pythonpath", tmp_path)
+    (tmp_path / "simple.py").write_text(APP)
+    return serve("simple:application", "--keep-alive", "1", "--pythonpath", tmp_path)
 
 
 @pytest.mark.tapster
@@ -63,3 +71,155 @@ def test_connections_end_while_a_forked_child_lives(server):
         idle.expect_closed()
         assert alive(child)
     kill([child])
+
+
+on_each_python = pytest.mark.parametrize("python", INTERPRETERS, ids=lambda each: each.name)
+preloaded_or_not = pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["no_preload", "preload"])
+#: The signals that templates and workers let pass, or take as orders.
+SERVERS = [
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+]
+#: Those of them that do not end a process by their default effect, but stop it.
+STOPPING = {signal.SIGTTIN, signal.SIGTTOU}
+
+
+@pytest.fixture
+def start(serve):
+    """Starts the application that forks in all ways."""
+
+    def start(*options, interpreter=None, wait=True, **env):
+        return serve("forking:application", *options, interpreter=interpreter, wait=wait, env=env)
+
+    return start
+
+
+def signals_of(pid, which):
+    """The signals that a process handles (`Cgt`), ignores (`Ign`) or holds back (`Blk`)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = int(status.partition(f"\nSig{which}:")[2].split()[0], 16)
+    return {number for number in range(1, 65) if mask & 1 << number - 1}
+
+
+def wait_until_begun(child):
+    """Waits until a process that was just forked gets signals, which are held back until all is prepared."""
+    wait_until(lambda: not signals_of(child, "Blk"), what="no signal is held back any more")
+
+
+@pytest.mark.tapster
+@preloaded_or_not
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("how", ["os", "pty", "c"])
+def test_a_child_that_comes_back_is_no_second_worker_however_it_was_forked(start, how, threads, preload):
+    server = start("--threads", str(threads), *preload)
+    worker = server.live()[0].pid
+    with server.wire() as wire:
+        child = wire.exchange(f"/fork?{how},returns").json
+        assert not alive(child)
+        assert {wire.exchange("/pid").json for _ in range(20)} == {worker}
+    assert {server.get("/pid").json for _ in range(20)} == {worker}
+    if how != "pty":
+        server.wait_log(rf"\[{child}\] \[WARNING\] a process that the application forked returned into the server")
+
+
+@pytest.mark.tapster
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_child_that_a_signal_handler_of_the_application_forks_is_no_second_worker(start, tmp_path, threads):
+    file = tmp_path / "child"
+    server = start("--threads", str(threads), FORKING_CHILD=str(file))
+    worker = server.live()[0].pid
+    assert server.get("/pid").json == worker
+    # One that comes just when the worker goes idle is noticed with the next.
+    written = lambda: file.exists() and file.read_text().endswith("\n")
+    wait_until(lambda: os.kill(worker, signal.SIGUSR1) or written(), what="the handler has run")
+    child = int(file.read_text())
+    wait_until(lambda: not alive(child), what="the child is gone")
+    assert {server.get("/pid").json for _ in range(20)} == {worker}
+
+
+@pytest.mark.tapster
+def test_a_child_that_a_thread_of_the_application_forks_is_no_second_worker(start):
+    server = start()
+    worker = server.live()[0].pid
+    child = server.get("/in-thread").json
+    assert server.get(f"/reap?{child}").json == 0
+    assert {server.get("/pid").json for _ in range(20)} == {worker}
+
+
+@pytest.mark.tapster
+@pytest.mark.parametrize("to", ["stream", "file"])
+def test_a_child_that_is_forked_while_other_threads_write_to_the_log_writes_there_too(start, tmp_path, to):
+    log = tmp_path / "error.log"
+    if to == "file":
+        server = start("--threads", "4", "--error-logfile", log, wait=False)
+        wait_until(lambda: log.exists() and "Worker ready" in log.read_text(), 20, "the worker is ready")
+    else:
+        server = start("--threads", "4")
+    with ThreadPoolExecutor(4) as clients:
+        paths = ["/fail", "/fork?os,returns", "/fail"] * 100
+        replies = list(clients.map(lambda path: server.get(path, timeout=30), paths))
+    ended = [reply.json for reply in replies if reply.status == 200]
+    assert len(ended) == 100 and [reply.status for reply in replies].count(500) == 200
+    text = log.read_text() if to == "file" else server.log()
+    told = re.findall(r"\[(\d+)\] \[WARNING\] a process that the application forked returned into the server", text)
+    assert sorted(map(int, told)) == sorted(ended)
+
+
+@pytest.mark.tapster
+@preloaded_or_not
+@pytest.mark.parametrize("threads", [1, 4])
+def test_signals_have_their_usual_effect_in_a_child(start, threads, preload):
+    server = start("--threads", str(threads), *preload)
+    worker = server.live()[0].pid
+    for number in SERVERS:
+        child = server.get("/fork?os,stays").json
+        wait_until_begun(child)
+        assert not signals_of(child, "Cgt").intersection(SERVERS)
+        assert not signals_of(child, "Ign").intersection(SERVERS)
+        if number in STOPPING:
+            kill([child])
+            continue
+        os.kill(child, number)
+        assert server.get(f"/reap?{child}").json == -number
+    # What its children were told is not for it.
+    assert server.get("/pid").json == worker
+    assert signals_of(worker, "Cgt").issuperset(SERVERS)
+
+
+@pytest.mark.tapster
+@preloaded_or_not
+@pytest.mark.parametrize("how", ["os", "c"])
+def test_what_the_application_has_made_of_a_signal_holds_in_a_child(start, how, preload):
+    server = start(*preload, FORKING_HANDLES="1")
+    child = server.get(f"/fork?{how},stays").json
+    wait_until_begun(child)
+    assert signals_of(child, "Cgt").intersection(SERVERS) == {signal.SIGUSR1, signal.SIGUSR2}
+    assert signals_of(child, "Ign").intersection(SERVERS) == {signal.SIGTERM}
+    kill([child])
+
+
+@pytest.mark.tapster
+@on_each_python
+def test_a_process_that_is_terminated_as_soon_as_it_is_started_ends(start, python):
+    python.require()
+    server = start("--threads", "2", interpreter=python)
+    assert server.get("/terminated?50", timeout=60).json == [-signal.SIGTERM] * 50
+    assert "SIGTERM" not in server.log()
+
+
+@pytest.mark.tapster
+def test_a_process_that_a_preloaded_application_started_can_be_terminated(start):
+    server = start("--preload", FORKING_EARLY="1")
+    early = server.get("/early").json
+    assert alive(early) and not signals_of(early, "Cgt").intersection(SERVERS)
+    assert signals_of(server.template_pid(), "Cgt").issuperset(SERVERS)
+    os.kill(early, signal.SIGTERM)
+    wait_until(lambda: not alive(early), what="it is gone")
+    server.reload()
+    kill([server.get("/early").json])

@@ -11,8 +11,8 @@ use mio::{Poll, Waker};
 use tapster_config::Settings;
 use tapster_ipc::ExitCode;
 use tapster_python::{
-    Application, Caller, HopByHop, LoadError, Python, call_later, run_exit_functions, run_worker_exit, stacks,
-    start_thread,
+    Application, Caller, HopByHop, LoadError, Python, call_later, run_exit_functions, run_signal_handlers,
+    run_worker_exit, stacks, start_thread,
 };
 use tapster_sharing::baton::Received;
 
@@ -313,11 +313,7 @@ impl Shared {
     /// Python has it.
     fn hear_signals(&self, player: &Player) -> Option<Box<Reactor>> {
         if player.number == MAIN {
-            Python::attach(|py| {
-                if let Err(error) = py.check_signals() {
-                    log::error!("a signal handler of the application raised: {error}");
-                }
-            });
+            Python::attach(run_signal_handlers);
         } else {
             self.baton.pass_signal_on();
         }

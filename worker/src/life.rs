@@ -3,14 +3,16 @@
 //! Entered once by the interpreter, through `_tapster.main`. What goes wrong before there is anything to serve is reported
 //! to the arbiter, which alone decides what it means.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use log::LevelFilter;
 use tapster_config::{LogLevel, LogTarget, Settings};
 use tapster_ipc::channel::ChildChannel;
-use tapster_ipc::{Boot, ExitCode, Order, ReceiveError, Report, Scoreboard};
-use tapster_python::{Interpreter, LoadError, Python, install_module};
+use tapster_ipc::{Boot, ExitCode, Order, ReceiveError, Report, Scoreboard, logging};
+use tapster_python::{Interpreter, LoadError, Python, install_module, note_foreign_fork};
+use tapster_sys::fork::Around;
 
 use crate::template::{self, Born};
 use crate::{signals, worker};
@@ -65,6 +67,7 @@ fn live(py: Python<'_>, channel: &ChildChannel) -> Result<Lived, LoadError> {
     let Some(context) = receive_boot(channel)? else { return Ok(Lived::Stopped) };
     let settings = &context.settings;
     start_log(settings)?;
+    watch_forks().map_err(|error| failed("can't watch for forks", &error))?;
     Interpreter::of(py)
         .prepare(&settings.chdir, &settings.pythonpath, &["tapster", &settings.wsgi_app])
         .and_then(|()| Interpreter::of(py).print_stacks_on_fatal_signals(log_file(settings)))
@@ -84,7 +87,7 @@ fn receive_boot(channel: &ChildChannel) -> Result<Option<Context>, LoadError> {
                 let settings = Settings::from_toml(&boot.settings)
                     .map_err(|errors| failed("the arbiter sent settings that can't be read", &errors))?;
                 let listeners = fds.split_off(1);
-                let scoreboard = fds.pop().map_or_else(|| Err(std::io::ErrorKind::NotFound.into()), Scoreboard::open);
+                let scoreboard = fds.pop().map_or_else(|| Err(io::ErrorKind::NotFound.into()), Scoreboard::open);
                 let scoreboard = scoreboard.map_err(|error| failed("can't open the scoreboard", &error))?;
                 let mount_point = mount_point()?;
                 return Ok(Some(Context { boot, settings, scoreboard, listeners, mount_point }));
@@ -120,7 +123,18 @@ fn start_log(settings: &Settings) -> Result<(), LoadError> {
         LogLevel::Warning => LevelFilter::Warn,
         LogLevel::Error | LogLevel::Critical => LevelFilter::Error,
     };
-    tapster_ipc::logging::start(level, log_file(settings)).map_err(|error| failed("can't open error_logfile", &error))
+    logging::start(level, log_file(settings)).map_err(|error| failed("can't open error_logfile", &error))
+}
+
+/// Sees to it that a process that the application forks is none of the server's: it knows what it is, signals have their usual
+/// effect there, and it finds the log's locks free.
+fn watch_forks() -> io::Result<()> {
+    let around = Around {
+        before: logging::hold_for_fork,
+        in_foreign_child: note_foreign_fork,
+        after: logging::release_after_fork,
+    };
+    tapster_sys::fork::watch(around, signals::MEANT_FOR_THE_ARBITER)
 }
 
 /// The log's file, where it is not the standard error stream.

@@ -21,6 +21,9 @@ pub(crate) fn ignore_what_is_meant_for_the_arbiter() -> io::Result<()> {
     Ok(())
 }
 
+/// One of those, by which the handler of them all can be told from others.
+pub(crate) const MEANT_FOR_THE_ARBITER: Signal = Signal::SIGHUP;
+
 /// What SIGTERM and SIGQUIT have told a worker.
 pub(crate) struct StopSignals {
     term: Arc<AtomicBool>,

@@ -38,9 +38,6 @@ fn prepare(
         .and_then(|()| {
             let _ = lifeline::rename_process(c"tapster-worker");
             allow_open_files(context.settings.worker_connections);
-            if let Err(error) = tapster_sys::fork::watch() {
-                log::warn!("can't see when the application forks: {error}");
-            }
             Interpreter::of(py).collect_garbage(true);
             match application {
                 Some(application) => Ok(application),

@@ -4,16 +4,22 @@
 //! `pthread_atfork`. So the template forks twice: the process between exits at once, and the kernel hands the grandchild to
 //! the nearest subreaper, which is the arbiter.
 //!
-//! What the new process does is the caller's: the arbiter's `spawn` and the worker library's `template`.
+//! What the new process does is the caller's: the arbiter's `spawn` and the worker library's `template`. Forks that other code
+//! makes in a template or worker are watched ([`watch`]).
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe};
+
+use crate::signals::Disposition;
 
 /// Which side of a fork the caller is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +57,17 @@ pub fn single_threaded() -> io::Result<Side> {
 /// # Errors
 /// The errno of pipe(2) or fork(2), `ECHILD` where the process between died before it could say what it forked.
 pub fn adopted_by(adopter: i32) -> io::Result<Side> {
+    IS_OWN.set(true);
+    let side = fork_twice(adopter);
+    IS_OWN.set(false);
+    if let Ok(Side::Child) = side {
+        // Whoever has copies of what the template had open has none of what this process will open.
+        HAS_FORKED.store(false, Relaxed);
+    }
+    side
+}
+
+fn fork_twice(adopter: i32) -> io::Result<Side> {
     let (reader, writer) = pipe()?;
     // SAFETY: until it exits, the process between only forks, writes and exits, all async-signal-safe.
     match unsafe { fork() }? {
@@ -66,7 +83,7 @@ pub fn adopted_by(adopter: i32) -> io::Result<Side> {
         ForkResult::Child => {
             drop(reader);
             let between = getpid();
-            // SAFETY: as above for the parent's side; the grandchild's side is the one documented on this function.
+            // SAFETY: as above for the parent's side; the grandchild's side is the one documented on `adopted_by`.
             let answer = match unsafe { fork() } {
                 Ok(ForkResult::Child) => {
                     drop(writer);
@@ -94,22 +111,81 @@ fn await_adoption(between: Pid, adopter: i32) {
     }
 }
 
-/// Whether this process has forked since [`watch`].
+/// What is done around each fork of a process. All of it runs in the thread that forks, and what runs in the new process may
+/// only do what is async-signal-safe (signal-safety(7)), or give back what `before` has taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Around {
+    /// Before the fork.
+    pub before: fn(),
+    /// In the new process, first of all, if it was not forked by [`adopted_by`].
+    pub in_foreign_child: fn(),
+    /// After the fork, in both processes.
+    pub after: fn(),
+}
+
+/// What [`watch`] was given, and what the signals do that the server handles.
+static WATCH: OnceLock<(Around, Disposition)> = OnceLock::new();
+/// Whether this process has forked since [`watch`], or since [`adopted_by`] made it.
 static HAS_FORKED: AtomicBool = AtomicBool::new(false);
 
-/// Begins to note whether this process forks, by whatever code (pthread_atfork(3)); programs that are started by vfork(2) or
-/// posix_spawn(3) do not count, since they keep no descriptors.
+thread_local! {
+    /// This thread forks by [`adopted_by`].
+    static IS_OWN: Cell<bool> = const { Cell::new(false) };
+    /// What this thread held back of signals before it began to fork.
+    static MASK: Cell<Option<SigSet>> = const { Cell::new(None) };
+}
+
+/// Watches the forks of this process and of those that it forks, by whatever code (pthread_atfork(3)); programs that are
+/// started by vfork(2) or posix_spawn(3) do not count, since they keep neither memory nor descriptors.
+///
+/// In a process that was not forked by [`adopted_by`], signals that have the same handler as `handled` get their default
+/// effect back before any can come: that handler is the server's, which has no business there. To be called once a process.
 ///
 /// # Errors
-/// The errno of pthread_atfork(3).
-pub fn watch() -> io::Result<()> {
-    extern "C" fn note() {
-        HAS_FORKED.store(true, Relaxed);
-    }
-    // SAFETY: the handler is a plain function of this library, which is never unloaded, and stores one atomic word.
-    match unsafe { libc::pthread_atfork(None, Some(note), None) } {
+/// The errno of pthread_atfork(3) or sigaction(2).
+pub fn watch(around: Around, handled: Signal) -> io::Result<()> {
+    let servers = Disposition::of(handled as i32)?;
+    WATCH.get_or_init(|| (around, servers));
+    // SAFETY: the handlers are plain functions of this library, which is never unloaded. Between the fork and their end those
+    // of the child make async-signal-safe calls only; see there, and `Around`.
+    match unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) } {
         0 => Ok(()),
         code => Err(errno(code)),
+    }
+}
+
+extern "C" fn before_fork() {
+    if let Some((around, _)) = WATCH.get() {
+        (around.before)();
+    }
+    // So that no signal finds the new process with the handlers of this one.
+    let mut mask = SigSet::empty();
+    let held = nix::sys::signal::pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask));
+    MASK.set(held.ok().map(|()| mask));
+}
+
+extern "C" fn in_parent() {
+    HAS_FORKED.store(true, Relaxed);
+    after_fork();
+}
+
+extern "C" fn in_child() {
+    if let Some((around, servers)) = WATCH.get()
+        && !IS_OWN.get()
+    {
+        servers.reset();
+        (around.in_foreign_child)();
+    }
+    after_fork();
+}
+
+fn after_fork() {
+    if let Some((around, _)) = WATCH.get() {
+        (around.after)();
+    }
+    if let Some(mask) = MASK.take() {
+        // It fails for no mask that was this thread's own.
+        let _ = mask.thread_set_mask();
     }
 }
 

@@ -1,8 +1,11 @@
 //! Signal masks and dispositions around a fork.
 //!
-//! Called by the arbiter: its child must neither run the arbiter's handlers nor keep what it ignores or blocks.
+//! Called by the arbiter: its child must neither run the arbiter's handlers nor keep what it ignores or blocks. And by `fork`:
+//! nor must what an application forks run the worker's.
 
 use std::io;
+use std::mem::zeroed;
+use std::ptr::null;
 
 use nix::sys::signal::SigSet;
 
@@ -30,5 +33,36 @@ pub fn reset_dispositions() {
         // SAFETY: neither disposition runs code. Where the kernel or the C library refuses (SIGKILL, SIGSTOP, the two that
         // glibc keeps), nothing had to change.
         unsafe { libc::signal(signal, disposition) };
+    }
+}
+
+/// What a signal does in this process, by the address of the function that it calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Disposition(libc::sighandler_t);
+
+impl Disposition {
+    /// That of a signal.
+    ///
+    /// # Errors
+    /// The errno of sigaction(2); the two signals that glibc keeps to itself have none.
+    pub(crate) fn of(signal: i32) -> io::Result<Self> {
+        // SAFETY: `sigaction` is plain data, for which all zeroes is a value; the call changes nothing and writes to it only.
+        unsafe {
+            let mut action: libc::sigaction = zeroed();
+            match libc::sigaction(signal, null(), &raw mut action) {
+                0 => Ok(Self(action.sa_sigaction)),
+                _ => Err(io::Error::last_os_error()),
+            }
+        }
+    }
+
+    /// Gives every signal that has this one its default effect. Async-signal-safe.
+    pub(crate) fn reset(self) {
+        for signal in 1..=libc::SIGRTMAX() {
+            if Self::of(signal).is_ok_and(|found| found == self) {
+                // SAFETY: the default effect runs no code.
+                unsafe { libc::signal(signal, libc::SIG_DFL) };
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
 use crate::context::within_base;
-use crate::process::{leave_if_forked, mark_forked_children};
+use crate::process::leave_if_forked;
 use crate::text::escaped;
 use crate::traceback;
 
@@ -44,11 +44,9 @@ impl Application {
     /// Whatever goes wrong in the application's own code, told as its developer would want it.
     pub fn load(py: Python<'_>, spec: &str) -> Result<Self, LoadError> {
         let source = std::ffi::CString::new(include_str!("loader.py")).unwrap_or_default();
-        let loaded = mark_forked_children(py).and_then(|()| {
-            within_base(py, || {
-                let loader = PyModule::from_code(py, &source, c"<tapster loader>", c"_tapster_loader")?;
-                loader.call_method1("load", (spec,))
-            })
+        let loaded = within_base(py, || {
+            let loader = PyModule::from_code(py, &source, c"<tapster loader>", c"_tapster_loader")?;
+            loader.call_method1("load", (spec,))
         });
         let loaded = loaded.flatten();
         leave_if_forked(py, loaded.as_ref().err());

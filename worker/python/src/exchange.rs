@@ -23,7 +23,7 @@ use crate::file_wrapper;
 use crate::input::RequestBody;
 use crate::module_tapster::is_request_timeout;
 use crate::peer::Peer;
-use crate::process::{leave_if_forked, mark_forked_children};
+use crate::process::leave_if_forked;
 use crate::response::{Line, Phase, Sink, this_thread};
 use crate::server::Server;
 use crate::start_response::{StartResponse, StartResponses};
@@ -96,7 +96,6 @@ impl Caller {
     /// # Errors
     /// Where Python's standard library is not what it should be.
     pub fn new(py: Python<'_>, application: Arc<Application>, hop_by_hop: HopByHop) -> PyResult<Self> {
-        mark_forked_children(py)?;
         let (environs, starts) = (Environs::new(py)?, StartResponses::new(py, hop_by_hop)?);
         let contexts = Contexts::default();
         Ok(Self { application, environs, starts, contexts, close: PyString::intern(py, "close").unbind() })
@@ -155,6 +154,8 @@ impl Caller {
         // What only the server still holds goes now, with a body in memory, however long the reply takes.
         // SAFETY: a live object; reading its reference count has no effect.
         let kept = unsafe { ffi::Py_REFCNT(environ.as_ptr()) > 1 }.then_some(environ);
+        // The last of something of the application's may have gone with it.
+        leave_if_forked(py, None);
         let ending = match returned {
             Ok(returned) => self.reply(py, start, &returned),
             Err(error) => self.end(py, start, None, Err(Failure::Raised(error))),

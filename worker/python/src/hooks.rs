@@ -9,7 +9,7 @@ use pyo3::types::PyList;
 use crate::application::LoadError;
 use crate::context::within_base;
 use crate::module_tapster::{post_fork_functions, worker_exit_functions};
-use crate::process::{leave_if_forked, mark_forked_children};
+use crate::process::leave_if_forked;
 use crate::text::escaped;
 use crate::traceback;
 
@@ -23,7 +23,6 @@ pub fn run_post_fork(py: Python<'_>) -> Result<(), LoadError> {
         status: LoadError::RAISED,
         report: format!("{what} failed:\n{}", traceback::format(py, error)),
     };
-    mark_forked_children(py).map_err(|error| failed("watching for forks", &error))?;
     let mut place = 0;
     while let Ok(function) = functions.get_item(place) {
         call(py, &function).map_err(|error| failed(&format!("the post_fork function {}", name(&function)), &error))?;

@@ -39,7 +39,7 @@ pub use input::RequestBody;
 pub use module::{Main, init};
 pub use module_tapster::install_module;
 pub use peer::Peer;
-pub use process::{Interpreter, around_fork, run_exit_functions};
+pub use process::{Interpreter, around_fork, note_foreign_fork, run_exit_functions, run_signal_handlers};
 pub use pyo3::Python;
 pub use response::{HIGH_WATER, Sink};
 pub use server::{ErrorStream, Multi, Server};

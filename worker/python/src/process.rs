@@ -1,12 +1,14 @@
 //! The interpreter as a process: its paths and arguments, its garbage collector, its forks.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyCFunction, PyList};
+use pyo3::types::PyList;
 
 use crate::traceback;
 
@@ -103,26 +105,36 @@ pub fn run_exit_functions(py: Python<'_>) {
     Interpreter::of(py).flush_streams();
 }
 
+/// Runs the application's handlers of the signals that have come, as Python does it in the main thread between two
+/// instructions.
+pub fn run_signal_handlers(py: Python<'_>) {
+    let ran = py.check_signals();
+    leave_if_forked(py, ran.as_ref().err());
+    if let Err(error) = ran {
+        log::error!("a signal handler of the application raised: {error}");
+    }
+}
+
 /// Set in processes that the application has forked from a template or worker.
 static FORKED: AtomicBool = AtomicBool::new(false);
 
-/// Has `os.fork` in this process, and in those that the server forks from it, mark its children, for [`leave_if_forked`].
-pub(crate) fn mark_forked_children(py: Python<'_>) -> PyResult<()> {
-    static ONCE: AtomicBool = AtomicBool::new(false);
+/// Notes that other code than the server's has forked this process, for [`is_foreign_fork`] and [`leave_if_forked`]. To be called
+/// in the new process before anything else runs there; it is async-signal-safe.
+pub fn note_foreign_fork() {
+    FORKED.store(true, Relaxed);
+}
 
-    if ONCE.swap(true, Ordering::Relaxed) {
-        return Ok(());
-    }
-    let mark = PyCFunction::new_closure(py, None, None, |_arguments, _keywords| FORKED.store(true, Ordering::Relaxed))?;
-    let options = [("after_in_child", mark)].into_py_dict(py)?;
-    py.import("os")?.getattr("register_at_fork")?.call((), Some(&options)).map(drop)
+/// Whether this is a process that the application has forked: clients and descriptors are its parent's.
+#[inline]
+pub(crate) fn is_foreign_fork() -> bool {
+    FORKED.load(Relaxed)
 }
 
 /// Ends this process if the application has forked it and let it return, or raise, into the server: the connections and the
 /// poll are its parent's. `raised` is what came out of the application, if that was an exception.
 #[inline]
 pub(crate) fn leave_if_forked(py: Python<'_>, raised: Option<&PyErr>) {
-    if FORKED.load(Ordering::Relaxed) {
+    if is_foreign_fork() {
         leave(py, raised);
     }
 }
@@ -143,10 +155,27 @@ fn leave(py: Python<'_>, raised: Option<&PyErr>) {
             1
         }
     };
-    Interpreter::of(py).flush_streams();
+    flush_within(py, FLUSH);
     let _ = py.import("os").and_then(|os| os.call_method1("_exit", (status,)));
     // Only where `os._exit` has been tampered with.
     std::process::abort();
+}
+
+/// How long a process that is to end waits for what Python still buffers to be written.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// Writes out what Python still buffers, in a thread that is not waited for longer than that: where another thread of the
+/// parent's was writing when this process was forked, Python's stream is locked for ever.
+fn flush_within(py: Python<'_>, patience: Duration) {
+    let (done, wait) = sync_channel(1);
+    let flushing = std::thread::Builder::new().spawn(move || {
+        Python::attach(|py| Interpreter::of(py).flush_streams());
+        let _ = done.send(());
+    });
+    if flushing.is_ok() {
+        // Either it is done, or it has had its time.
+        let _ = py.detach(move || wait.recv_timeout(patience));
+    }
 }
 
 /// Forks by `fork` between the interpreter's own preparations and repairs, as `os.fork` does. `is_child` tells from the
@@ -158,8 +187,6 @@ pub fn around_fork<T>(_py: Python<'_>, fork: impl FnOnce() -> T, is_child: impl 
         let answer = fork();
         if is_child(&answer) {
             ffi::PyOS_AfterFork_Child();
-            // This child is the server's own.
-            FORKED.store(false, Ordering::Relaxed);
         } else {
             ffi::PyOS_AfterFork_Parent();
         }
