@@ -1,6 +1,7 @@
-"""Applications that fork: their children are no second server, hold no client's connection open, and can be
-ended as any process can."""
+"""Applications that fork: their children are no second server, hold no client's connection open, send their parent's clients
+nothing, and can be ended as any process can."""
 
+import json
 import os
 import re
 import signal
@@ -169,6 +170,19 @@ def test_a_child_that_is_forked_while_other_threads_write_to_the_log_writes_ther
     text = log.read_text() if to == "file" else server.log()
     told = re.findall(r"\[(\d+)\] \[WARNING\] a process that the application forked returned into the server", text)
     assert sorted(map(int, told)) == sorted(ended)
+
+
+@pytest.mark.tapster
+@pytest.mark.parametrize("how", ["os", "c"])
+def test_a_child_sends_nothing_to_its_parents_client(start, tmp_path, how):
+    server = start("--threads", "2")
+    told = tmp_path / "told"
+    with server.wire() as wire:
+        child = wire.get(f"/fork?{how},{told}").reply().json
+        assert wire.exchange("/pid").json == server.live()[0].pid
+    assert not alive(child)
+    for name, error in json.loads(told.read_text()).items():
+        assert error.startswith(f"RuntimeError: {name}() was called in a process that the application has forked")
 
 
 @pytest.mark.tapster

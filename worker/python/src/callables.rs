@@ -12,7 +12,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::declaration::{Declaration, Hints};
-use crate::raise::{Raise, assertion, broken_pipe, type_error};
+use crate::process::is_foreign_fork;
+use crate::raise::{Raise, assertion, broken_pipe, runtime_error, type_error};
 use crate::response::{Phase, Response};
 use crate::start_response::{Shared, shared_of, wait_for_room};
 use crate::text::{bytes_of, encode_latin1, type_name};
@@ -48,7 +49,7 @@ pub(crate) unsafe extern "C" fn write(capsule: *mut ffi::PyObject, data: *mut ff
     unsafe {
         let py = Python::assume_attached();
         let Some(shared) = shared_of(capsule) else { return null_mut() };
-        if let Err(error) = admit(&(*shared.as_ptr()).response, "write()") {
+        if let Err(error) = admit_to_client(&(*shared.as_ptr()).response, "write()") {
             return error.set(py);
         }
         let Some(bytes) = bytes_of(data) else {
@@ -98,7 +99,7 @@ pub(crate) unsafe extern "C" fn early_hints(
 /// # Safety
 /// The shared state is alive until this returns, and nobody has a borrow of it.
 unsafe fn hint(py: Python<'_>, shared: NonNull<Shared>, headers: &Bound<'_, PyAny>) -> Result<(), Raise> {
-    let admit = |response: &Response| match (admit(response, HINTS), response.phase) {
+    let admit = |response: &Response| match (admit_to_client(response, HINTS), response.phase) {
         (Ok(()), Phase::Sent) => Err(assertion("early_hints() was called after the reply's head had been sent")),
         (admitted, _) => admitted,
     };
@@ -171,6 +172,23 @@ fn none() -> *mut ffi::PyObject {
 #[inline]
 fn admit(response: &Response, function: &str) -> Result<(), Raise> {
     response.refusal().map_or(Ok(()), |why| Err(assertion(&format!("{function} {why}"))))
+}
+
+/// Whether `function` may send anything by the response.
+#[inline]
+fn admit_to_client(response: &Response, function: &str) -> Result<(), Raise> {
+    if is_foreign_fork() {
+        return Err(in_a_fork(function));
+    }
+    admit(response, function)
+}
+
+#[cold]
+fn in_a_fork(function: &str) -> Raise {
+    runtime_error(&format!(
+        "{function} was called in a process that the application has forked: the client is its parent's (leave the reply to \
+         the parent, and end this process by os._exit())"
+    ))
 }
 
 /// What an application gives to `start_response`.

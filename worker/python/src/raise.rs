@@ -41,6 +41,11 @@ pub(crate) fn broken_pipe(message: &str) -> Raise {
     Raise(unsafe { ffi::PyExc_BrokenPipeError }, message.into())
 }
 
+pub(crate) fn runtime_error(message: &str) -> Raise {
+    // SAFETY: as above.
+    Raise(unsafe { ffi::PyExc_RuntimeError }, message.into())
+}
+
 pub(crate) fn type_error(message: String) -> Raise {
     // SAFETY: as above.
     Raise(unsafe { ffi::PyExc_TypeError }, message)
