@@ -96,6 +96,15 @@ def test_a_module_that_cannot_be_imported_gives_its_traceback_once_and_exits_3(t
     assert done.stderr.count(error) == 1, done.stderr
 
 
+def test_workers_that_are_forked_while_another_fails_say_nothing_and_are_gone_with_the_server(tapster, tmp_path):
+    (tmp_path / "broken.py").write_text("raise ValueError('told to')\n")
+    for _ in range(20):
+        done = tapster("--workers", "8", "broken:app")
+        assert done.returncode == 3, done.stderr
+        assert done.stderr.count("told to") == 2, "the line and the exception, once:\n" + done.stderr
+        assert done.stderr.count("[ERROR]") == 1 and "[WARNING]" not in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize(
     ("app", "says"),
     [

@@ -20,8 +20,9 @@ pub(crate) fn run(py: Python<'_>, context: Context, born: Born) -> ExitCode {
         Ok((crew, reactor)) => crew.serve(py, reactor),
         Err((channel, failure)) => {
             let exit = ExitCode::of_status(failure.status);
+            // An arbiter that is gone, or that wants no worker any more, needs no report.
             if channel.send(&Report::BootFailed { exit, report: failure.report.clone() }).is_err() {
-                log::error!("{}", failure.report);
+                log::debug!("the arbiter did not take the report that the worker can't start: {}", failure.report);
             }
             exit
         }

@@ -5,12 +5,13 @@
 use std::time::Duration;
 
 use log::Level;
-use tapster_ipc::ExitCode;
+use tapster_ipc::{ExitCode, Order};
 
+use super::signals::TEMPLATE_END;
 use super::turn::Turn;
 use crate::action::{Action, Notice};
 use crate::fleet::{Child, Manner, Phase};
-use crate::process::{Life, Process, Why};
+use crate::process::{Life, Why};
 
 /// After so many failures without a ready worker a generation is given up, if it may be.
 const TRIALS: u32 = 3;
@@ -98,10 +99,16 @@ impl Turn<'_> {
     fn give_up(&mut self, exit: ExitCode) {
         self.enter_stopping(Manner::Quick, exit);
         for child in self.fleet.children() {
-            // Those that have said why they can't start are on their way out, and may have last things to do.
-            let is_ending = |process: &Process| matches!(process.life, Life::Ending { .. });
-            if !self.fleet.process(child).is_some_and(is_ending) {
-                self.kill(child, Why::ServerStops);
+            match (child, self.fleet.process(child).map(|process| &process.life)) {
+                // Those that have said why they can't start are on their way out, and may have last things to do.
+                (_, Some(Life::Ending { .. })) => {}
+                // One that is killed in the midst of a fork leaves a worker behind that nobody knows.
+                (Child::Template(_), Some(Life::Ready { .. })) => {
+                    self.end(child, TEMPLATE_END, Order::Quit, Why::ServerStops);
+                }
+                _ => {
+                    self.kill(child, Why::ServerStops);
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use log::Level;
 use tapster::action::{Action, Notice};
 use tapster::event::{End, Event};
 use tapster::fleet::{Child, Phase};
-use tapster_ipc::{ExitCode, Report};
+use tapster_ipc::{ExitCode, Order, Report};
 
 use crate::world::{CLEAN, SIGKILL, SIGSEGV, World};
 
@@ -94,6 +94,20 @@ fn workers_that_die_while_booting_are_tried_three_times_before_the_server_ends()
     }
     assert!(world.has_logged(Level::Error, "killed by SIGKILL (not sent by the arbiter)"));
     assert!(world.has_logged(Level::Error, "the server ends"));
+    world.settle();
+    assert_eq!(world.exit, Some(ExitCode::AppImport));
+}
+
+#[test]
+fn a_template_is_not_killed_in_the_midst_of_forks_and_what_it_forks_is() {
+    let mut world = World::new(3);
+    world.template_ready(1);
+    world.forked(0);
+    world.boot_failed(Child::Worker(0), ExitCode::AppImport);
+    assert!(!world.has_been_killed(Child::Template(1)));
+    assert_eq!(world.told(|order| *order == Order::Quit), [Child::Template(1)]);
+    world.all_forked();
+    assert!(world.has_been_killed(Child::Worker(1)) && world.has_been_killed(Child::Worker(2)));
     world.settle();
     assert_eq!(world.exit, Some(ExitCode::AppImport));
 }
