@@ -467,11 +467,22 @@ def test_a_client_that_is_slow_to_take_its_reply_does_not_count(start):
     assert "longer than timeout" not in server.log()
 
 
-def test_nor_does_one_for_which_the_application_has_to_wait(serve, tmp_path):
+@pytest.fixture
+def diskless(serve, tmp_path):
+    """Starts a server that can keep no reply on disk."""
     folder = tmp_path / "uploads"
-    folder.mkdir()
-    server = serve(APP, "--timeout", "3", "--tmp-upload-dir", folder)
-    folder.rmdir()
+
+    def start(*options):
+        folder.mkdir()
+        server = serve(APP, "--tmp-upload-dir", folder, *options)
+        folder.rmdir()
+        return server
+
+    return start
+
+
+def test_nor_does_one_for_which_the_application_has_to_wait(diskless):
+    server = diskless("--timeout", "3")
     with server.wire(timeout=30) as wire:
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         wire.get(f"/pushed?1,{24 << 20}")
@@ -485,3 +496,42 @@ def test_nor_does_one_for_which_the_application_has_to_wait(serve, tmp_path):
         assert len(wire._buffer) < 16 << 20, "the client was not slow"
         assert wire.reply().body == b"p" * (24 << 20)
     assert "longer than timeout" not in server.log()
+
+
+@threads_1_or_4
+def test_nor_does_one_that_takes_nothing_for_a_while_and_then_all(diskless, threads):
+    server = diskless("--timeout", "1", "--threads", str(threads))
+    with server.wire(timeout=30) as wire:
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        wire.get(f"/pushed?1,{24 << 20}")
+        server.wait_log("can't keep a reply")
+        wait = time.monotonic() + 2.5
+        wait_until(lambda: time.monotonic() > wait)
+        assert wire.reply().body == b"p" * (24 << 20)
+    assert "longer than timeout" not in server.log()
+    expect_serving(server, threads)
+
+
+def test_one_that_takes_nothing_for_send_timeout_is_cut_off_and_its_application_is_in_time(diskless):
+    server = diskless("--timeout", "600ms", "--send-timeout", "2", "--log-level", "debug")
+    with server.wire(timeout=30) as wire:
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        wire.get(f"/pushed?1,{24 << 20}")
+        server.wait_log("can't keep a reply")
+        server.wait_log("cut off a client .*: it took nothing of its reply for send_timeout")
+        with pytest.raises(Truncated):
+            wire.reply()
+    assert "longer than timeout" not in server.log()
+    expect_serving(server, 1)
+
+
+def test_an_application_whose_client_left_while_it_had_to_wait_is_in_time_for_as_long_as_others(diskless):
+    server = diskless("--timeout", "1", "--timeout-grace", "60")
+    with server.wire(timeout=30) as wire:
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        wire.get("/closing-large?left")
+        server.wait_log("can't keep a reply")
+        wire.reset()
+    assert notes(server, 2)[0] == ["left", INTERRUPTED]
+    server.wait_log("GET /closing-large.left has been in the application")
+    expect_serving(server, 1)

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use crate::backlog::Backlog;
-use crate::deadlines::Millis;
+use crate::deadlines::{Millis, NEVER};
 use crate::socket::Socket;
 
 /// A connected socket, and whose reply it carries.
@@ -16,7 +16,8 @@ use crate::socket::Socket;
 pub(crate) struct Line {
     pub(crate) socket: Socket,
     reply: AtomicU8,
-    /// When the application last showed that it is alive, in milliseconds on the deadlines' clock.
+    /// When the application last showed that it is alive, in milliseconds on the deadlines' clock; `NEVER` while it is held back
+    /// by its client.
     heard: AtomicU64,
     pub(crate) backlog: Backlog,
 }
@@ -129,8 +130,13 @@ impl Line {
         self.heard.store(crate::clock::monotonic(), Relaxed);
     }
 
-    /// When it last was.
-    pub(crate) fn heard(&self) -> Millis {
-        self.heard.load(Relaxed)
+    /// The application waits for the client, until the next progress.
+    pub(crate) fn note_wait(&self) {
+        self.heard.store(NEVER, Relaxed);
+    }
+
+    /// When it last was alive; `None` while it waits for the client, which is not its fault.
+    pub(crate) fn heard(&self) -> Option<Millis> {
+        Some(self.heard.load(Relaxed)).filter(|&heard| heard != NEVER)
     }
 }

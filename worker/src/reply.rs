@@ -76,14 +76,17 @@ impl Sink for ReplySink<'_> {
 
     fn make_room(&mut self, out: &mut Outbox) -> io::Result<()> {
         let (line, storage) = (self.line, &self.common.storage);
-        let patience = Duration::from_millis(self.common.times.push());
+        let patience = Duration::from_millis(self.common.times.send);
         let (mut left, mut has_room) = line.backlog.add(out, &line.socket, storage)?;
         if left > 0 && !*self.polled {
             self.common.poll_of(&line.socket, self.key)?;
             *self.polled = true;
         }
         while !has_room {
+            // A slow client is not the application's fault: meanwhile no other deadline than the client's counts.
+            line.note_wait();
             let waited = line.socket.wait_until_writable(patience);
+            line.note_progress();
             let before = left;
             (left, has_room) = line.backlog.add(out, &line.socket, storage)?;
             if left >= before
@@ -94,8 +97,6 @@ impl Sink for ReplySink<'_> {
                 line.close();
                 return Err(error);
             }
-            // A slow client is not the application's fault.
-            line.note_progress();
         }
         Ok(())
     }

@@ -31,6 +31,8 @@ macro_rules! deadlines {
         send_timeout: Duration = Duration::from_secs(60); Time { min: 100, max: DAY };
         {
             brief: "How long a client may take nothing of a reply; then its connection is cut off.",
+            long: "The same where its application has to wait for it, since neither memory nor disk have room for the rest of \
+                   the reply (`tmp_upload_limit`): `timeout` does not count meanwhile.",
             value: "DURATION",
         }
         lingering_timeout: Duration = Duration::from_secs(2); Time { min: 100, max: DAY };

@@ -97,12 +97,6 @@ impl Times {
             keep_alive: millis(settings.keep_alive),
         }
     }
-
-    /// How long an application that calls `write()` may be held back by its client: less than would look like an application
-    /// that is stuck.
-    pub fn push(&self) -> Millis {
-        self.send.min(self.timeout / 2)
-    }
 }
 
 /// Keeps what happens again and again from filling the log.

@@ -116,7 +116,8 @@ impl Reactor {
         let (now, times) = (self.tools.clock.now, &self.tools.times);
         match away.lateness {
             Lateness::InTime => {
-                let due = away.line.heard().saturating_add(times.timeout);
+                // One that waits for its client begins anew with each block that is taken.
+                let due = away.line.heard().unwrap_or(now).saturating_add(times.timeout);
                 if due > now {
                     // It has given a block of its reply since.
                     away.deadline.at = due;
@@ -147,7 +148,7 @@ impl Reactor {
             Sent::Part => "its client, which has a part of the reply, is cut off",
             Sent::Whole => "its client is not affected, since the reply is whole",
         };
-        let (wanted, spent, heard) = (&away.wanted, words(now - away.since), away.line.heard());
+        let (wanted, spent, heard) = (&away.wanted, words(now - away.since), away.line.heard().unwrap_or(now));
         let silent = match now.saturating_sub(heard) {
             silent if heard > away.since => format!(", and has given nothing for the last {}", words(silent)),
             _ => String::new(),
