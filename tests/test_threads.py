@@ -185,6 +185,7 @@ def test_above_limit_queue_a_503_is_answered_at_once_and_the_others_are_served(s
             for wire in wires[3:]:
                 reply = wire.exchange("/note?too-many")
                 assert (reply.status, reply.header("connection")) == (503, "close")
+                assert reply.header("retry-after") == "5"
                 wire.expect_closed()
         assert [wire.reply().status for wire in wires[:3]] == [200] * 3
     assert server.get("/notes").json == ["waits"] * 3

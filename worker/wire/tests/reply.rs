@@ -229,6 +229,7 @@ fn every_refusal_has_a_page_that_names_the_rule_and_closes() {
         assert!(head.contains("\r\nConnection: close\r\n"), "{head}");
         assert!(head.ends_with(&format!("\r\nContent-Length: {}", plain.len())), "{head}");
         assert!(plain.contains(reason.explain()), "{plain}");
+        assert_eq!(head.contains("\r\nRetry-After: 5\r\n"), reason.status() == 503, "{head}");
         assert_eq!(page(reason, true, false, &SERVER), (head, String::new()));
     }
 }

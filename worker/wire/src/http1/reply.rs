@@ -13,6 +13,10 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// The Server field's value: the name, and no version to look up weaknesses for.
 pub const SERVER: &str = "tapster";
 
+/// In how many seconds a client that was refused for want of a free thread may come again (RFC 9110 section 10.2.3). How long
+/// others will take nobody knows; one that comes again at once would only be in their way.
+pub const RETRY_AFTER: &str = "5";
+
 /// What the framing depends on in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestFacts {
@@ -201,6 +205,9 @@ pub fn error_page(page: &ErrorPage<'_>, server: &ServerFields, out: &mut Vec<u8>
     }
     append_date(out, &server.date);
     append_all(out, &["Connection: close\r\nContent-Type: ", kind, "\r\n"]);
+    if page.status == 503 {
+        append_all(out, &["Retry-After: ", RETRY_AFTER, "\r\n"]);
+    }
     append_length(out, body.iter().map(|part| part.len() as u64).sum());
     out.extend_from_slice(b"\r\n");
     if !page.head_only {
