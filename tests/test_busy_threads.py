@@ -154,10 +154,10 @@ def test_a_request_that_waits_longer_than_queue_timeout_gets_a_503_and_is_not_ru
             plain.get("/note?late")
             json.get("/note?late", "Accept: application/json")
             reply = plain.reply()
-            assert (reply.status, reply.header("connection")) == (503, "close")
+            assert (reply.status, reply.header("connection"), reply.header("retry-after")) == (503, "close", "5")
             plain.expect_closed()
             assert json.reply().json["status"] == 503
-        server.wait_log(r"\[WARNING\].* longer than queue_timeout .* 503")
+        server.wait_log(r"\[WARNING\].* longer than queue_timeout .* 503; more threads .* would help")
         assert server.get("/notes").json == []
 
 

@@ -408,7 +408,10 @@ impl Connection {
     /// The request has waited for too long.
     fn refuse_old(&mut self, tools: &mut Tools) -> Step {
         if tools.refusals.busy_notices.is_time(tools.clock.now) {
-            log::warn!("a request waited longer than queue_timeout for a free thread, and got a 503");
+            log::warn!(
+                "a request waited longer than queue_timeout for a free thread, and got a 503; more threads (where the \
+                 application waits for others), more workers (where it computes) or a faster application would help"
+            );
         }
         self.refuse(&Reason::Busy.into(), tools)
     }
@@ -439,7 +442,10 @@ impl Connection {
         }
         if !waits && !tools.turns.wait() {
             if tools.refusals.busy_notices.is_time(tools.clock.now) {
-                log::warn!("a request got a 503, since limit_queue requests wait for a free thread already");
+                log::warn!(
+                    "a request got a 503, since limit_queue requests wait for a free thread already; more threads (where the \
+                     application waits for others), more workers (where it computes) or a faster application would help"
+                );
             }
             return self.refuse(&Reason::QueueFull.into(), tools);
         }

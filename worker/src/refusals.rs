@@ -1,4 +1,4 @@
-//! How many requests have been refused, and for which reasons.
+//! How many requests have been refused, and for which reasons; how many took too long; how many clients were cut off.
 //!
 //! Each refusal is a line in the log at debug level only, so that no stranger can flood it; once a minute in which there were
 //! any, one warning sums them up. Filled by `connection` and the reactor, which asks for the summary when it is due.
@@ -16,10 +16,12 @@ const MINUTE: Millis = 60_000;
 pub(crate) struct Refusals {
     /// In the order of [`Reason::ALL`].
     counts: Vec<u64>,
+    /// Requests that were in the application for longer than `timeout`.
+    timed_out: u64,
     /// Clients that were cut off in the midst of a reply.
     cut_off: u64,
-    /// What both were at the last summary.
-    told: (Vec<u64>, u64),
+    /// What these were at the last summary.
+    told: (Vec<u64>, u64, u64),
     /// What an operator should read of at once, though not a hundred times.
     pub(crate) busy_notices: Seldom,
     cut_off_notices: Seldom,
@@ -32,8 +34,9 @@ impl Refusals {
         let none = vec![0; Reason::ALL.len()];
         Self {
             counts: none.clone(),
+            timed_out: 0,
             cut_off: 0,
-            told: (none, 0),
+            told: (none, 0, 0),
             busy_notices: Seldom::default(),
             cut_off_notices: Seldom::default(),
             due: NEVER,
@@ -45,6 +48,12 @@ impl Refusals {
         if let Some(count) = self.counts.get_mut(reject.reason.place()) {
             *count += 1;
         }
+        self.schedule(now);
+    }
+
+    /// Counts a request that has been in the application for longer than `timeout`, whatever its client got.
+    pub(crate) fn note_timed_out(&mut self, now: Millis) {
+        self.timed_out += 1;
         self.schedule(now);
     }
 
@@ -67,7 +76,7 @@ impl Refusals {
             return;
         }
         self.due = NEVER;
-        let (told, told_cut_off) = &self.told;
+        let (told, told_timed_out, told_cut_off) = &self.told;
         let news = self.counts.iter().zip(told).map(|(count, told)| count - told);
         let mut counted: Vec<_> = Reason::ALL.iter().zip(news).filter(|&(_, count)| count > 0).collect();
         counted.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
@@ -77,10 +86,14 @@ impl Refusals {
         if total > 0 {
             log::warn!("refused requests in the last minute: {total} ({each}); log_level = \"debug\" names each");
         }
+        let timed_out = self.timed_out - told_timed_out;
+        if timed_out > 0 {
+            log::warn!("requests that took longer than timeout in the last minute: {timed_out}");
+        }
         let cut_off = self.cut_off - told_cut_off;
         if cut_off > 0 {
             log::warn!("clients cut off in the last minute with a part of their replies untaken: {cut_off}");
         }
-        self.told = (self.counts.clone(), self.cut_off);
+        self.told = (self.counts.clone(), self.timed_out, self.cut_off);
     }
 }

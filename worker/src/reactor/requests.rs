@@ -167,7 +167,7 @@ impl Reactor {
         if let Err(error) = self.tools.common.witness.call(overdue) {
             log::error!("can't start the thread that logs Python's stacks: {error}");
         }
-        self.tools.refusals.note(&Reason::Timeout.into(), now);
+        self.tools.refusals.note_timed_out(now);
     }
 
     fn answer_late(&self, away: &Away) {
