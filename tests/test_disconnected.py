@@ -44,6 +44,19 @@ def test_a_client_that_leaves_is_seen_to_leave(serve, tmp_path, bind, how):
     assert server.get("/hello").status == 200
 
 
+@pytest.mark.parametrize("bind", ["tcp", "unix"])
+def test_a_client_that_only_ends_its_direction_is_taken_for_gone_and_gets_its_replies_all_the_same(serve, tmp_path, bind):
+    server = serve("disconnected:application", bind=None if bind == "tcp" else f"unix:{tmp_path}/s.sock")
+    note = tmp_path / "note"
+    with server.wire() as wire:
+        wire.get(f"/wait?{note}").get("/there").get("/hello").finish_sending()
+        assert wire.reply().text == "waited"
+        assert note.read_text() == "True"
+        assert wire.reply().text == "True,True,True"
+        assert wire.reply().text == "hello"
+        wire.expect_closed()
+
+
 def test_it_can_be_asked_in_close(server, tmp_path):
     note = tmp_path / "note"
     with server.wire() as wire:
