@@ -48,11 +48,12 @@ macro_rules! workers {
         }
         timeout_grace: Duration = Duration::from_secs(5); Time { min: 0, max: DAY };
         {
-            brief: "How long a request that `timeout` has interrupted may take to end; then its worker is replaced.",
+            brief: "How long a request that `timeout` has interrupted may take to end; then its worker is replaced. 0 is at once.",
             long: "Its thread may be in a call that waits, or computes in C code: Python can't interrupt either. Such \
                    calls need limits of their own, below `timeout`. Where the worker has several `threads`, it goes on \
                    until the replacement is ready, and then has `graceful_timeout` for its other requests. Where it has \
-                   one, or the whole process has come to a halt, it is killed at once.",
+                   one, or the whole process has come to a halt, it is killed at once. With 0 every request \
+                   that `timeout` interrupts costs its worker, even if the exception would have ended it.",
             value: "DURATION",
         }
         queue_timeout: Duration = Duration::from_secs(30); Time { min: 0, max: DAY };
