@@ -1,4 +1,4 @@
-//! The generated documents are those in the repository, and the example file is a settings file.
+//! The generated documents are those in the repository, and the examples of settings files in them and in others are such.
 
 use std::path::PathBuf;
 
@@ -18,6 +18,36 @@ fn generated_documents_are_current() {
         let found = std::fs::read_to_string(in_repository(path)).unwrap_or_default();
         assert!(found == text, "{path} is out of date: TAPSTER_UPDATE_DOCS=1 cargo test -p tapster-config rewrites it");
     }
+}
+
+#[test]
+fn what_documents_show_as_a_settings_file_is_one() {
+    for (path, examples) in [("README.md", 1), ("docs/configuration.md", 1), ("deploy/README.md", 2)] {
+        let text = std::fs::read_to_string(in_repository(path)).unwrap();
+        let is_settings =
+            |text: &&String| text.lines().find(|line| !line.starts_with('#')).is_some_and(|line| line.contains(" = "));
+        let found: Vec<_> = code(&text).into_iter().filter(|text| is_settings(&text)).collect();
+        assert_eq!(found.len(), examples, "{path} has {found:?}");
+        for example in found {
+            Settings::from_toml(&example).unwrap_or_else(|errors| panic!("{path}: {errors}\n{example}"));
+        }
+    }
+}
+
+/// The blocks of code in a page: between fences, or indented.
+fn code(page: &str) -> Vec<String> {
+    let (mut blocks, mut block, mut fenced) = (Vec::new(), String::new(), false);
+    for line in page.lines() {
+        let is_fence = line.starts_with("```");
+        let indented = line.strip_prefix("    ").or_else(|| (line.is_empty() && !block.is_empty()).then_some(line));
+        match if fenced { Some(line) } else { indented } {
+            Some(code) if !is_fence => block = block + code + "\n",
+            _ => blocks.extend((!block.is_empty()).then(|| std::mem::take(&mut block))),
+        }
+        fenced ^= is_fence;
+    }
+    blocks.extend((!block.is_empty()).then_some(block));
+    blocks
 }
 
 #[test]
