@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from harness import Truncated, wait_until
+from harness import Load, Truncated, wait_until
 from harness.gate import Gate
 from harness.interpreters import INTERPRETERS
 
@@ -24,6 +24,14 @@ threads_1_or_4 = pytest.mark.parametrize("threads", [1, 4])
 def gate(serve, tmp_path):
     """Where requests stay; opened before the servers are ended, whatever happens."""
     gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.close()
+
+
+@pytest.fixture
+def second_gate(serve, tmp_path):
+    """Another one."""
+    gate = Gate(tmp_path / "second")
     yield gate
     gate.close()
 
@@ -342,6 +350,28 @@ def test_only_requests_that_are_late_are_interrupted(serve, threads):
     assert len(server.ready()) == 1
 
 
+def test_of_requests_that_follow_on_a_connection_the_thread_is_known_that_each_runs_in(start, gate):
+    server = start(2, "--timeout", "500ms")
+    # While the first one stays in one thread, the other thread takes the events and leaves them again, each time for a moment.
+    # So the first mostly comes back while those are left, and its thread runs the second.
+    with Load(server.address, "/nap?0.001", connections=1, pause=0) as load:
+        for number in range(6):
+            with server.wire() as wire:
+                wire.get(f"/stay?{gate.path}")
+                gate.wait_inside(number + 1)
+                wire.get(f"/where?{number}")
+                # So that it is known to have come.
+                load.wait_answered(3)
+                gate.let_go()
+                assert (wire.reply().status, wire.reply().status) == (200, 504)
+                told = rf"while the request GET /where\?{number} is late:\nThread (\S+) .* which is late.*\n(?: .*\n)*? .*in hang_\w+"
+                thread = server.wait_log(told)[1]
+                assert notes(server, 1) == [[str(number), thread]]
+        load.wait_answered(10)
+    assert (set(load.statuses), load.lost) == ({200}, [])
+    expect_serving(server, 2)
+
+
 def test_an_exception_that_could_not_be_raised_any_more_hits_no_later_request(start):
     server = start(1)
     for _ in range(3):
@@ -420,6 +450,27 @@ def test_a_request_that_is_answered_before_it_could_begin_is_not_run(start, gate
             server.wait_log(rf"the request GET /{name}\?\S* has come back from the application", 20)
     assert server.get("/notes").json == []
     expect_serving(server, 3)
+
+
+@threads_1_or_4
+def test_nor_is_one_that_a_thread_of_the_applications_own_has_kept_from_beginning(start, gate, second_gate, threads):
+    server = start(threads)
+    assert server.get(f"/leave-behind?{gate.path};{second_gate.path},lock").status == 200
+    gate.wait_inside()
+    gate.open()
+    # From now on nobody else has the interpreter's lock.
+    second_gate.wait_inside()
+    with ExitStack() as stack:
+        wires = [stack.enter_context(server.wire(timeout=30)).get("/note?in-vain") for _ in range(threads)]
+        assert [wire.reply().status for wire in wires] == [504] * threads
+        # One that comes then waits for a thread.
+        later = stack.enter_context(server.wire(timeout=30)).get("/note?later")
+        second_gate.open()
+        assert later.reply().json == "later"
+    server.wait_log(r"the request GET /note\?in-vain has come back from the application", count=threads)
+    assert server.get("/notes").json == ["later"]
+    assert "was interrupted" not in server.log() and "What Python is doing" not in server.log()
+    expect_serving(server, threads)
 
 
 # What does not count.

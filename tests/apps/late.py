@@ -6,6 +6,7 @@ import functools
 import json
 import random
 import sys
+import threading
 import time
 
 import crowd
@@ -148,6 +149,22 @@ def stubborn(environ, start_response):
     yield b"later"
 
 
+def where(environ, start_response):
+    """Hangs, and notes the thread in which it is interrupted."""
+    try:
+        hang_between_instructions()
+    except tapster.RequestTimeout:
+        NOTES.append([environ["QUERY_STRING"], crowd.thread_name()])
+        raise
+    return answer(start_response, b"after all")
+
+
+def leave_behind(environ, start_response):
+    """Leaves a thread behind that stays at one gate after the other, of which the server is not told."""
+    threading.Thread(target=crowd.stay, args=(environ, environ["QUERY_STRING"]), daemon=True).start()
+    return answer(start_response, b"left")
+
+
 def swallow(environ, start_response):
     """Hangs in code that goes on after every Exception."""
     while True:
@@ -251,6 +268,8 @@ SHAPES = {
     "ticks": ticks,
     "ticks-until": ticks_until,
     "stubborn": stubborn,
+    "where": where,
+    "leave-behind": leave_behind,
     "swallow": swallow,
     "swallow-once": swallow_once,
     "profiled": profiled,
