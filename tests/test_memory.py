@@ -159,6 +159,30 @@ def test_replies_that_many_do_not_take_do_not_fill_the_memory_and_arrive_whole(s
     wait_given_back(server, before)
 
 
+def test_an_upload_that_never_reaches_the_application_leaves_nothing_on_disk(serve, tmp_path):
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    # An application that finds what every environ is copied from, and spoils it.
+    (tmp_path / "spoils.py").write_text(
+        "import gc\n\n"
+        "def application(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    gc.unfreeze()\n"
+        "    for each in gc.get_objects():\n"
+        "        if type(each) is dict and each.get('wsgi.input', each) is None:\n"
+        "            each['HTTP_X' + 70 * '_SPOILED'] = 5\n"
+        "    return [b'spoiled']\n"
+    )
+    server = serve("spoils:application", "--pythonpath", tmp_path, "--tmp-upload-dir", folder)
+    assert server.get().text == "spoiled"
+    # A name that is too long to be known is added to what is there.
+    reply = server.request("POST", "/", bytes(4 * MEGABYTE), {"X" + 70 * "-Spoiled": "yes"})
+    assert reply.status == 500
+    server.wait_log("Error handling request POST /\n(.*\n)*?TypeError: unsupported operand")
+    pid = server.live()[0].pid
+    wait_until(lambda: not [path for path in open_files(pid).values() if str(folder) in path], what="its file is gone")
+
+
 def test_large_uploads_are_kept_on_disk_and_leave_nothing_there(serve, tmp_path):
     folder = tmp_path / "uploads"
     folder.mkdir()
