@@ -359,6 +359,8 @@ impl Reactor {
         if self.tools.refusals.due <= now {
             self.tools.refusals.sum_up();
         }
+        let seats = &self.seats;
+        self.deadlines.forget_left_behind(seats.len(), |key| seats.get(key).map(Seat::deadline));
         let storage = &self.tools.common.storage;
         if storage.has_slack() && now >= self.trims_at {
             self.trims_at = now + TRIM_EVERY;

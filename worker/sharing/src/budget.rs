@@ -79,3 +79,79 @@ impl Drop for Share {
         self.resize(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_share_grows_and_shrinks_within_what_is_left() {
+        let budget = Budget::new(100);
+        let (mut one, mut other) = (budget.share(), budget.share());
+        // Of which share, to what; whether it may; how much is taken then.
+        for (is_one, bytes, may, taken) in [
+            (true, 60, true, 60),
+            (false, 40, true, 100),
+            (false, 41, false, 100),
+            (true, 60, true, 100),
+            (true, 61, false, 100),
+            (true, 20, true, 60),
+            (false, 80, true, 100),
+            (true, u64::MAX, false, 100),
+            (true, 0, true, 80),
+        ] {
+            let share = if is_one { &mut one } else { &mut other };
+            assert_eq!((share.resize(bytes), budget.taken()), (may, taken), "{is_one} to {bytes}");
+        }
+    }
+
+    #[test]
+    fn a_share_that_is_dropped_is_given_back() {
+        let budget = Budget::new(100);
+        let mut share = budget.share();
+        assert!(share.resize(100));
+        drop(share);
+        assert_eq!(budget.taken(), 0);
+        assert!(budget.share().resize(100));
+    }
+
+    #[test]
+    fn the_peak_is_the_most_since_it_was_forgotten() {
+        let budget = Budget::new(100);
+        let mut share = budget.share();
+        // To what it is resized; the peak then.
+        for (bytes, peak) in [(30, 30), (10, 30), (20, 30), (70, 70), (101, 70), (0, 70)] {
+            share.resize(bytes);
+            assert_eq!(budget.peak(), peak, "at {bytes}");
+        }
+        share.resize(15);
+        budget.forget_peak();
+        assert_eq!(budget.peak(), 15);
+        share.resize(5);
+        assert_eq!((budget.peak(), budget.taken()), (15, 5));
+    }
+
+    #[test]
+    fn threads_together_never_take_more_than_there_is() {
+        let budget = Budget::new(1_000);
+        thread::scope(|scope| {
+            for number in 1..=4 {
+                let budget = &budget;
+                scope.spawn(move || {
+                    let mut share = budget.share();
+                    for step in 0..20_000_u64 {
+                        let bytes = step * number % 700;
+                        let before = share.taken;
+                        let may = share.resize(bytes);
+                        assert_eq!(share.taken, if may { bytes } else { before });
+                        assert!(budget.taken() <= 1_000);
+                    }
+                });
+            }
+        });
+        assert_eq!(budget.taken(), 0);
+        assert!(budget.peak() <= 1_000);
+    }
+}

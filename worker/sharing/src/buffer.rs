@@ -127,3 +127,6 @@ impl Buffer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,3 +116,65 @@ impl Seldom {
         is_time
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_again_and_again_is_told_every_ten_seconds() {
+        let mut seldom = Seldom::default();
+        let told: Vec<_> = (0..40_000).step_by(500).filter(|&now| seldom.is_time(now)).collect();
+        assert_eq!(told, [0, 10_000, 20_000, 30_000]);
+    }
+
+    #[test]
+    fn what_happens_once_in_a_while_is_told_each_time() {
+        let mut seldom = Seldom::default();
+        assert!([5, 10_005, 25_000, 90_000].into_iter().all(|now| seldom.is_time(now)));
+        assert!(!seldom.is_time(99_999));
+        assert!(seldom.is_time(100_000));
+    }
+
+    #[test]
+    fn a_time_of_zero_is_none_where_the_settings_say_so() {
+        let zero = Settings {
+            client_body_total_timeout: Duration::ZERO,
+            queue_timeout: Duration::ZERO,
+            timeout: Duration::ZERO,
+            keep_alive: Duration::ZERO,
+            ..Settings::default()
+        };
+        let times = Times::new(&zero);
+        assert_eq!((times.body_total, times.queue, times.timeout, times.keep_alive), (NEVER, NEVER, NEVER, 0));
+    }
+
+    #[test]
+    fn times_are_the_settings_in_milliseconds() {
+        let settings = Settings {
+            client_header_timeout: Duration::from_millis(1_500),
+            timeout: Duration::from_secs(7),
+            send_timeout: Duration::from_secs(60),
+            ..Settings::default()
+        };
+        let times = Times::new(&settings);
+        assert_eq!((times.head, times.timeout, times.send), (1_500, 7_000, 60_000));
+    }
+
+    #[test]
+    fn a_duration_beyond_all_deadlines_is_never() {
+        assert_eq!(millis(Duration::from_micros(1_999)), 1);
+        assert_eq!(millis(Duration::MAX), NEVER);
+    }
+
+    #[test]
+    fn a_look_at_the_clock_brings_the_time_and_the_date() {
+        let before = monotonic();
+        let mut clock = Clock::new(true);
+        assert!(clock.now >= before && clock.now <= monotonic());
+        assert!(clock.server.named && clock.server.date.ends_with(b" GMT"));
+        clock.now = 0;
+        clock.glance();
+        assert!(clock.now >= before);
+    }
+}

@@ -15,6 +15,9 @@ pub type Millis = u64;
 /// No deadline.
 pub const NEVER: Millis = Millis::MAX;
 
+/// So many entries of connections that are gone do no harm.
+const LEFT_BEHIND: usize = 256;
+
 /// A connection's part.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
@@ -73,6 +76,17 @@ impl Deadlines {
         Some(key)
     }
 
+    /// Forgets the entries of connections that are gone, where they are more than those of the `held` that are not: else with
+    /// many short ones they would pile up until their time comes. `find` as in [`Deadlines::due`].
+    #[inline]
+    pub fn forget_left_behind<'a>(&mut self, held: usize, find: impl Fn(usize) -> Option<&'a Deadline>) {
+        if self.heap.len() > 2 * held + LEFT_BEHIND {
+            self.heap.retain(|&Reverse((at, key, serial))| {
+                find(key).is_some_and(|deadline| deadline.serial == serial && deadline.scheduled == at)
+            });
+        }
+    }
+
     /// When [`Deadlines::due`] must be asked again; `find` as there. Entries of connections that are gone wake nobody.
     pub fn next<'a>(&mut self, find: impl Fn(usize) -> Option<&'a Deadline>) -> Millis {
         while let Some(&Reverse((at, key, serial))) = self.heap.peek() {
@@ -84,3 +98,6 @@ impl Deadlines {
         NEVER
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,3 +57,51 @@ impl Pace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tapster_config::Settings;
+
+    use super::*;
+
+    const SECOND: Millis = 1000;
+
+    /// Silence of 30 s, 300 s altogether and so many bytes a second.
+    fn times(rate: u64) -> Times {
+        Times { body: 30 * SECOND, body_total: 300 * SECOND, body_min_rate: rate, ..Times::new(&Settings::default()) }
+    }
+
+    /// Seconds and bytes.
+    type Heard = &'static [(Millis, usize)];
+
+    #[test]
+    fn a_body_is_late_by_silence_by_its_rate_or_altogether() {
+        // What came of a body that began at 100 s; the rate; when it is late, in seconds, by what.
+        #[rustfmt::skip]
+        let table: [(Heard, u64, Millis, Reason); 10] = [
+            (&[],                            0,     130, Reason::BodyTimeout),
+            (&[],                            1_000, 130, Reason::BodyTimeout),
+            (&[(120, 1)],                    0,     150, Reason::BodyTimeout),
+            (&[(120, 1_000)],                1_000, 131, Reason::BodyRate),
+            (&[(101, 5_000), (120, 5_000)],  1_000, 140, Reason::BodyRate),
+            (&[(101, 50_000), (120, 1)],     1_000, 150, Reason::BodyTimeout),
+            (&[(129, 100_000)],              1_000, 159, Reason::BodyTimeout),
+            (&[(399, 1_000_000)],            1_000, 400, Reason::BodyTimeout),
+            (&[(390, 1)],                    0,     400, Reason::BodyTimeout),
+            (&[(100, usize::MAX)],           1,     130, Reason::BodyTimeout),
+        ];
+        for row @ (heard, rate, late, reason) in table {
+            let (times, mut pace) = (times(rate), Pace::new(100 * SECOND));
+            heard.iter().for_each(|&(at, bytes)| pace.note(bytes, at * SECOND));
+            let deadline = pace.deadline(&times);
+            assert_eq!(deadline, late * SECOND, "{row:?}");
+            assert_eq!(pace.offence(deadline, &times), reason, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_without_limits_is_never_late() {
+        let times = Times { body: NEVER, body_total: NEVER, ..times(0) };
+        assert_eq!(Pace::new(SECOND).deadline(&times), NEVER);
+    }
+}

@@ -96,3 +96,111 @@ impl Turns {
         self.waits > LONG
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of two threads and at most three that wait, with so many at work and waiting.
+    fn turns(open: bool, running: usize, waiting: usize) -> Turns {
+        let mut turns = Turns::new(2, 3);
+        turns.open = open;
+        (0..running).for_each(|_| _ = turns.enter());
+        (0..waiting).for_each(|_| assert!(turns.wait()));
+        turns
+    }
+
+    #[test]
+    fn a_request_goes_in_where_a_thread_is_free_and_none_has_waited_longer() {
+        #[rustfmt::skip]
+        let table = [
+            // open, running, waiting; may one that comes, may one that has waited; is one that waits to be taken up
+            (true,   0,       0,       true,               true,                    false),
+            (true,   1,       0,       true,               true,                    false),
+            (true,   2,       0,       false,              false,                   false),
+            (true,   0,       1,       false,              true,                    true),
+            (true,   1,       3,       false,              true,                    true),
+            (true,   2,       1,       false,              false,                   false),
+            (false,  0,       0,       false,              false,                   false),
+            (false,  1,       1,       false,              false,                   false),
+        ];
+        for row @ (open, running, waiting, new, waited, wanted) in table {
+            let turns = turns(open, running, waiting);
+            assert_eq!(
+                (turns.is_open(false), turns.is_open(true), turns.is_wanted()),
+                (new, waited, wanted),
+                "{row:?}"
+            );
+            assert_eq!((turns.is_free(), turns.running()), (running < 2, running), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn so_many_wait_and_no_more() {
+        let mut turns = turns(true, 2, 3);
+        assert!(!turns.wait());
+        turns.stop_waiting();
+        assert!(turns.wait());
+        assert!(!turns.wait());
+        (0..3).for_each(|_| turns.stop_waiting());
+        turns.leave(None);
+        assert!(turns.is_open(false));
+    }
+
+    #[test]
+    fn who_leaves_makes_room() {
+        let mut turns = turns(true, 2, 1);
+        assert!(!turns.is_wanted());
+        turns.leave(None);
+        assert!(turns.is_wanted());
+        assert_eq!(turns.running(), 1);
+    }
+
+    /// Calls that wait for so long each; those that are not measured tell nothing. Answers how many were.
+    fn call(turns: &mut Turns, times: usize, micros: u64) -> usize {
+        let measured = (0..times).filter(|_| {
+            let is_measured = turns.enter();
+            turns.leave(is_measured.then_some(Duration::from_micros(micros)));
+            is_measured
+        });
+        measured.count()
+    }
+
+    #[test]
+    fn one_call_of_sixteen_is_measured_and_each_where_the_average_comes_near_what_counts() {
+        let mut turns = Turns::new(4, 1);
+        assert_eq!(call(&mut turns, 160, 0), 10);
+        call(&mut turns, 160, 20);
+        assert_eq!(call(&mut turns, 160, 20), 10);
+        call(&mut turns, 320, 40);
+        assert_eq!(call(&mut turns, 160, 40), 160);
+        assert!(!turns.tend_to_wait());
+    }
+
+    #[test]
+    fn with_one_thread_nothing_is_measured() {
+        assert_eq!(call(&mut Turns::new(1, 1), 160, 1_000_000), 0);
+    }
+
+    #[test]
+    fn calls_tend_to_wait_where_they_wait_for_more_than_fifty_microseconds_on_average() {
+        for (micros, tend) in [(0, false), (10, false), (45, false), (55, true), (300, true), (10_000_000, true)] {
+            let mut turns = Turns::new(4, 1);
+            call(&mut turns, 16 * 100, micros);
+            assert_eq!(turns.tend_to_wait(), tend, "calls that wait {micros} µs");
+        }
+    }
+
+    #[test]
+    fn one_long_call_is_no_habit_and_a_habit_is_forgotten() {
+        let mut turns = Turns::new(4, 1);
+        call(&mut turns, 15, 0);
+        assert_eq!(call(&mut turns, 1, 60_000_000), 1);
+        assert!(!turns.tend_to_wait());
+        call(&mut turns, 16 * 10, 60_000_000);
+        assert!(turns.tend_to_wait());
+        // However long they were, some short ones outweigh them.
+        call(&mut turns, 12, 0);
+        assert!(!turns.tend_to_wait());
+    }
+}
