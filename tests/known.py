@@ -5,6 +5,5 @@ Read by `conftest.py`, which skips these tests and says so.
 
 #: A part of a test's id, and what is wrong.
 KNOWN = {
-    "test_bad_processes.py::test_a_request_that_closes_its_error_stream": "wsgi.errors is sys.stderr itself, which an application may close",
     "test_thread_lives.py::test_a_signal_that_comes_just_as_the_worker_goes_idle": "a signal between the last look and the sleep is heard with the next event",
 }

@@ -3,12 +3,12 @@
 //! Made once a process, and shared by its threads. `environ` copies it for each request.
 
 use std::net::IpAddr;
-use std::path::Path;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyDict, PyString};
+use pyo3::types::{PyDict, PyString};
 
+use crate::errors::ErrorStream;
 use crate::file_wrapper;
 
 /// The server's side of the connections of one listener, and the `environ` they all start from.
@@ -86,28 +86,4 @@ pub struct Multi {
     pub multithread: bool,
     /// In other processes.
     pub multiprocess: bool,
-}
-
-/// `wsgi.errors`: where the application's own complaints go.
-#[derive(Debug)]
-pub struct ErrorStream(Py<PyAny>);
-
-impl ErrorStream {
-    /// Python's standard error stream, or the server's log file.
-    ///
-    /// # Errors
-    /// Where the file can't be opened for appending.
-    pub fn new(py: Python<'_>, file: Option<&Path>) -> PyResult<Self> {
-        let stderr = py.import("sys")?.getattr("stderr")?;
-        let path = match file {
-            None if !stderr.is_none() => return Ok(Self(stderr.unbind())),
-            // Python has no such stream where descriptor 2 is closed, but an application may still write.
-            None => Path::new("/dev/null"),
-            Some(path) => path,
-        };
-        let options = [("encoding", "utf-8"), ("errors", "backslashreplace")].into_py_dict(py)?;
-        options.set_item("buffering", 1)?;
-        let stream = py.import("io")?.getattr("open")?.call((path, "a"), Some(&options))?;
-        Ok(Self(stream.unbind()))
-    }
 }

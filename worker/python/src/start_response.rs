@@ -53,13 +53,18 @@ pub(crate) struct Over {
 }
 
 /// How CPython is told of a function. It keeps a pointer to it, and never writes there.
-struct Definition(ffi::PyMethodDef);
+pub(crate) struct Definition(ffi::PyMethodDef);
 
 // SAFETY: nobody writes to one, and what it points to are constants.
 unsafe impl Sync for Definition {}
 
 impl Definition {
-    const fn new(name: &'static CStr, function: ffi::PyMethodDefPointer, flags: i32, doc: &'static CStr) -> Self {
+    pub(crate) const fn new(
+        name: &'static CStr,
+        function: ffi::PyMethodDefPointer,
+        flags: i32,
+        doc: &'static CStr,
+    ) -> Self {
         let (ml_name, ml_doc) = (name.as_ptr(), doc.as_ptr());
         Self(ffi::PyMethodDef { ml_name, ml_meth: function, ml_flags: flags, ml_doc })
     }
@@ -68,7 +73,7 @@ impl Definition {
     ///
     /// # Safety
     /// `capsule` is null or a live object.
-    unsafe fn function(&'static self, py: Python<'_>, capsule: *mut ffi::PyObject) -> PyResult<Py<PyAny>> {
+    pub(crate) unsafe fn function(&'static self, py: Python<'_>, capsule: *mut ffi::PyObject) -> PyResult<Py<PyAny>> {
         let definition = std::ptr::from_ref(&self.0).cast_mut();
         // SAFETY: attached by `py`; the definition is a static, and the caller's promise is for the capsule.
         let function =
