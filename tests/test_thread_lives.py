@@ -149,6 +149,13 @@ def test_a_signal_that_comes_just_as_the_worker_goes_idle_is_not_forgotten(start
         wait_until(lambda count=count: len(notes(tmp_path)) == count, 5, f"the handler has run {count} times", every=0.001)
 
 
+def test_an_application_that_has_python_tell_it_of_signals_is_told(start, tmp_path):
+    server = start(1, env={"CROWD_WAKEUP": "1"})
+    signal_main_thread(server, signal.SIGUSR1)
+    assert server.get("/woken").json == [signal.SIGUSR1]
+    wait_until(lambda: notes(tmp_path) == ["signal in MainThread"], what="its handler has run")
+
+
 def test_a_signal_handler_of_the_application_runs_while_other_threads_are_busy(start, tmp_path, make_gate):
     main, other = make_gate("main"), make_gate("other")
     server = start(2)

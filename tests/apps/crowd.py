@@ -9,6 +9,7 @@ import mmap
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -34,6 +35,10 @@ if "CROWD_NOTES" in os.environ:
     signal.signal(signal.SIGUSR1, lambda *_: note_in_file(f"signal in {threading.current_thread().name}"))
     atexit.register(note_in_file, "atexit")
     tapster.worker_exit(lambda: note_in_file("worker_exit"))
+if "CROWD_WAKEUP" in os.environ:
+    WOKEN, WAKES = socket.socketpair()
+    WAKES.setblocking(False)
+    signal.set_wakeup_fd(WAKES.fileno())
 if "CROWD_EXIT" in os.environ:
     # One that takes its time, of each kind.
     tapster.worker_exit(lambda: (time.sleep(float(os.environ["CROWD_EXIT"])), note_in_file("worker_exit took long")))
@@ -166,6 +171,11 @@ def leave_thread(environ, query):
     return kind
 
 
+def woken(environ, query):
+    """The signals that Python has told the application of."""
+    return list(WOKEN.recv(100))
+
+
 VERBS = {
     "": who,
     "who": who,
@@ -179,6 +189,7 @@ VERBS = {
     "children": children,
     "fork": fork,
     "leave-thread": leave_thread,
+    "woken": woken,
 }
 
 

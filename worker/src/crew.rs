@@ -12,7 +12,7 @@ use tapster_config::Settings;
 use tapster_ipc::ExitCode;
 use tapster_python::{
     Application, Caller, HopByHop, LoadError, Python, call_later, run_exit_functions, run_signal_handlers,
-    run_worker_exit, stacks, start_thread,
+    run_worker_exit, stacks, start_thread, wake_on_signals,
 };
 use tapster_sharing::baton::Received;
 
@@ -104,6 +104,11 @@ impl Crew {
             ended: Condvar::new(),
         });
         let crew = Self { shared, threads };
+        // An application that has set a descriptor of its own knows why: it is the one that hears of signals.
+        match reactor.signal_waker().map_err(Into::into).and_then(|waker| wake_on_signals(py, waker)) {
+            Ok(()) => {}
+            Err(error) => log::warn!("a signal that the application handles may be heard late: {error}"),
+        }
         crew.start(py)?;
         Ok((crew, Box::new(reactor)))
     }
@@ -256,12 +261,15 @@ impl Shared {
                         continue;
                     }
                     Next::Over(exit) => Some(exit),
+                    Next::Signal => {
+                        held.forget_signal();
+                        reactor = self.leave_for_signals(held, player);
+                        continue;
+                    }
                     Next::Wait => match held.wait() {
                         Ok(()) => None,
                         Err(error) if error.kind() == ErrorKind::Interrupted => {
-                            let now = held.now();
-                            self.baton.leave(held, now, false);
-                            reactor = self.hear_signals(player);
+                            reactor = self.leave_for_signals(held, player);
                             continue;
                         }
                         Err(error) => {
@@ -297,7 +305,7 @@ impl Shared {
                         self.leave(held);
                         job = next;
                     }
-                    Next::Wait | Next::Over(_) => return Some(held),
+                    Next::Wait | Next::Signal | Next::Over(_) => return Some(held),
                 }
             }
         })
@@ -307,6 +315,13 @@ impl Shared {
     fn leave(&self, reactor: Box<Reactor>) {
         let (now, offered) = (reactor.now(), reactor.calls_tend_to_wait());
         self.baton.leave(reactor, now, offered);
+    }
+
+    /// A signal has come while this thread has the reactor. A handler may take long, and needs the interpreter's lock.
+    fn leave_for_signals(&self, reactor: Box<Reactor>, player: &Player) -> Option<Box<Reactor>> {
+        let now = reactor.now();
+        self.baton.leave(reactor, now, false);
+        self.hear_signals(player)
     }
 
     /// A signal has come to this thread, which has left the reactor: the application's own handlers run, in the main thread as

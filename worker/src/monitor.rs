@@ -52,6 +52,11 @@ fn mind(baton: &Baton, mut reactor: Box<Reactor>) -> ControlFlow<()> {
                 reactor.turn_away(job);
                 None
             }
+            Next::Signal => {
+                reactor.forget_signal();
+                baton.pass_signal_on();
+                None
+            }
             Next::Wait => match reactor.wait() {
                 Err(error) if error.kind() != ErrorKind::Interrupted => {
                     log::error!("the worker can't go on: {error}");

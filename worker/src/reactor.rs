@@ -15,7 +15,7 @@ pub(crate) use gate::siblings;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +81,8 @@ pub(crate) struct Reactor {
     listeners: Listeners,
     tools: Tools,
     signals: StopSignals,
+    /// A handler of the application's for a signal is to run.
+    has_signal: bool,
     channel: Option<ChildChannel>,
     deadman: Deadman,
     /// When the process must be gone.
@@ -102,6 +104,8 @@ pub(crate) enum Next {
     Run(Job),
     /// Call [`Reactor::wait`]: nothing can be done before something happens.
     Wait,
+    /// Call [`Reactor::forget_signal`], and have the main thread run the application's signal handlers.
+    Signal,
     /// Call [`Reactor::end`]: the worker is to end with this status.
     Over(ExitCode),
 }
@@ -174,6 +178,7 @@ impl Reactor {
             listeners,
             tools: Tools::new(settings, common),
             signals: StopSignals::new()?,
+            has_signal: false,
             channel: None,
             deadman: Deadman::new()?,
             ends_by: NEVER,
@@ -254,9 +259,24 @@ impl Reactor {
                     }
                 }
                 Stage::Over if self.is_over() => return Next::Over(ExitCode::Stopped),
+                Stage::Over if self.has_signal => return Next::Signal,
                 Stage::Over => return Next::Wait,
             }
         }
+    }
+
+    /// Where Python is to write of signals that it notes, so that the poll ends: one that comes just before the poll sleeps does
+    /// not interrupt it.
+    ///
+    /// # Errors
+    /// Where the process has no descriptor left.
+    pub(crate) fn signal_waker(&self) -> io::Result<OwnedFd> {
+        self.signals.waker()
+    }
+
+    /// The application's signal handlers are being run.
+    pub(crate) fn forget_signal(&mut self) {
+        self.has_signal = false;
     }
 
     /// The connection that has waited for longest, if a thread is free for it.

@@ -3,7 +3,7 @@
 //! It only notes what has come; `life` and the reactor decide what that means.
 
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -24,12 +24,25 @@ pub(crate) fn ignore_what_is_meant_for_the_arbiter() -> io::Result<()> {
 /// One of those, by which the handler of them all can be told from others.
 pub(crate) const MEANT_FOR_THE_ARBITER: Signal = Signal::SIGHUP;
 
-/// What SIGTERM and SIGQUIT have told a worker.
+/// What SIGTERM and SIGQUIT have told a worker, and whether other signals have come that the application handles.
 pub(crate) struct StopSignals {
     term: Arc<AtomicBool>,
     quit: Arc<AtomicBool>,
     wakes: UnixStream,
+    waker: UnixStream,
 }
+
+/// What has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// The gravest signal that is the worker's own matter.
+    pub(crate) stop: Option<Signal>,
+    /// Python has noted a signal whose handler is to run.
+    pub(crate) for_python: bool,
+}
+
+/// What `signal_hook` writes for SIGTERM and SIGQUIT. Python writes a signal's number, and none is so high.
+const OURS: u8 = b'X';
 
 impl StopSignals {
     /// Begins to listen.
@@ -42,14 +55,26 @@ impl StopSignals {
             signal_hook::flag::register(signal, Arc::clone(flag))?;
             signal_hook::low_level::pipe::register(signal, waker.try_clone()?)?;
         }
-        Ok(Self { term, quit, wakes })
+        Ok(Self { term, quit, wakes, waker })
     }
 
-    /// The gravest signal that has come since the last call.
-    pub(crate) fn take(&mut self) -> Option<Signal> {
-        while matches!(self.wakes.read(&mut [0; 64]), Ok(64)) {}
+    /// What has come since the last call.
+    pub(crate) fn take(&mut self) -> Heard {
+        let (mut bytes, mut for_python) = ([0; 64], false);
+        while let Ok(count @ 1..) = self.wakes.read(&mut bytes) {
+            for_python |= bytes[..count].iter().any(|&byte| byte != OURS);
+        }
         let term = self.term.swap(false, Relaxed);
-        if self.quit.swap(false, Relaxed) { Some(Signal::SIGQUIT) } else { term.then_some(Signal::SIGTERM) }
+        let stop = if self.quit.swap(false, Relaxed) { Some(Signal::SIGQUIT) } else { term.then_some(Signal::SIGTERM) };
+        Heard { stop, for_python }
+    }
+
+    /// Where Python is to write the numbers of signals that it notes. It does not block.
+    ///
+    /// # Errors
+    /// Where the process has no descriptor left.
+    pub(crate) fn waker(&self) -> io::Result<OwnedFd> {
+        self.waker.as_fd().try_clone_to_owned()
     }
 }
 

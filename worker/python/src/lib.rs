@@ -41,7 +41,9 @@ pub use input::RequestBody;
 pub use module::{Main, init};
 pub use module_tapster::install_module;
 pub use peer::Peer;
-pub use process::{Interpreter, around_fork, note_foreign_fork, run_exit_functions, run_signal_handlers};
+pub use process::{
+    Interpreter, around_fork, note_foreign_fork, run_exit_functions, run_signal_handlers, wake_on_signals,
+};
 pub use pyo3::Python;
 pub use response::{HIGH_WATER, Sink};
 pub use server::{Multi, Server};

@@ -1,5 +1,6 @@
 //! The interpreter as a process: its paths and arguments, its garbage collector, its forks.
 
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use pyo3::exceptions::PySystemExit;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{IntoPyDict, PyList};
 
 use crate::traceback;
 
@@ -93,6 +94,24 @@ impl<'py> Interpreter<'py> {
     pub fn freeze_garbage_collector(self) -> PyResult<()> {
         self.0.import("gc")?.call_method0("freeze").map(drop)
     }
+}
+
+/// Has Python write the number of each signal that it notes to `waker`, which must not block, for the rest of the process's life;
+/// unless the application has had it write elsewhere. For the main thread only.
+///
+/// # Errors
+/// Where the module `signal` has been tampered with.
+pub fn wake_on_signals(py: Python<'_>, waker: OwnedFd) -> PyResult<()> {
+    let set = py.import("signal")?.getattr("set_wakeup_fd")?;
+    let options = [("warn_on_full_buffer", false)].into_py_dict(py)?;
+    let before: i32 = set.call((waker.as_raw_fd(),), Some(&options))?.extract()?;
+    if before == -1 {
+        // It is Python's now, which never closes it.
+        let _ = waker.into_raw_fd();
+        return Ok(());
+    }
+    // What the application has chosen for a buffer that is full can't be asked.
+    set.call1((before,)).map(drop)
 }
 
 /// Runs what the application has registered with `atexit`, and writes out what Python still buffers: for a worker that can't

@@ -17,7 +17,9 @@ const ARBITER_FIRST: Duration = Duration::from_millis(500);
 
 impl Reactor {
     pub(super) fn hear_signals(&mut self) {
-        match self.signals.take() {
+        let heard = self.signals.take();
+        self.has_signal |= heard.for_python;
+        match heard.stop {
             Some(Signal::SIGQUIT) => self.quit(),
             Some(_) => self.retire(self.graceful, false),
             None => {}
