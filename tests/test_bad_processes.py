@@ -272,6 +272,39 @@ def test_a_worker_that_is_brought_to_its_end_is_replaced_and_the_log_says_why(st
 
 
 @several
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("closes-listeners", "a listener"),
+        ("closes-poll", "the worker's epoll instance"),
+        ("closes-wakes", "what wakes (a thread of the worker's|the worker's poll)"),
+        ("closes-timer", "the monitor's timer"),
+    ],
+)
+def test_a_worker_whose_own_files_the_application_closes_ends_and_says_which(start, threads, what, said):
+    server = start(threads, workers=2)
+    (victim, wire), (other, bystander) = two_workers(server)
+    try:
+        assert wire.exchange(f"/ends?{what}").status == 200
+    except Truncated as truncated:
+        assert truncated.reply is None
+    wire.close()
+
+    def gone():
+        # That a listener is closed shows when a connection comes.
+        with server.wire(timeout=20):
+            return not alive(victim)
+
+    wait_until(gone, what=lambda: f"{victim} is gone; log:\n{server.tail()}")
+    server.wait_log(f"{victim}.*the worker can't go on: {said}.* is closed, or another file by now.*os.closerange")
+    server.wait_log(f"Worker died .*pid: {victim}.*exited with status 1")
+    wait_until(lambda: len(server.live()) == 2, 15, lambda: f"a new worker; log:\n{server.tail()}")
+    assert bystander.exchange("/pid").text == str(other)
+    bystander.close()
+    expect_told(server)
+
+
+@several
 @pytest.mark.parametrize("what", ["swallows", "locks", "holds-the-interpreter", "stops"])
 def test_a_request_that_never_comes_back_is_told_and_its_worker_replaced(start, threads, what):
     server = start(threads, "--timeout", "1", "--timeout-grace", "1")

@@ -10,6 +10,7 @@ import io
 import os
 import resource
 import signal
+import socket
 import sys
 import threading
 import time
@@ -59,6 +60,24 @@ def limit_memory():
         KEPT.append(bytearray(1 << 20))
 
 
+def close_own(kind):
+    """Closes what the server has open of a kind, and is not back at once."""
+    for number in map(int, os.listdir("/proc/self/fd")):
+        try:
+            target = os.readlink(f"/proc/self/fd/{number}")
+        except OSError:
+            continue
+        if target == f"anon_inode:[{kind}]" or (kind == "listener" and target.startswith("socket:") and listens(number)):
+            os.close(number)
+    time.sleep(0.1)
+
+
+def listens(number):
+    """Whether a socket accepts connections."""
+    with socket.socket(fileno=os.dup(number)) as copy:
+        return copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+
+
 ENDS = {
     "exit": lambda: os._exit(7),
     "exit-0": lambda: os._exit(0),
@@ -70,6 +89,10 @@ ENDS = {
     "overflow": overflow,
     "closes-all": lambda: os.closerange(3, 1 << 16),
     "closes-all-later": lambda: (time.sleep(0.1), os.closerange(3, 1 << 16)),
+    "closes-listeners": lambda: close_own("listener"),
+    "closes-poll": lambda: close_own("eventpoll"),
+    "closes-wakes": lambda: close_own("eventfd"),
+    "closes-timer": lambda: close_own("timerfd"),
     "execs": lambda: os.execv("/bin/sleep", ["sleep", "60"]),
     "SIGTERM": lambda: os.kill(os.getpid(), signal.SIGTERM),
     "SIGQUIT": lambda: os.kill(os.getpid(), signal.SIGQUIT),

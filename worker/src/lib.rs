@@ -34,6 +34,6 @@ mod temporary;
 mod tools;
 
 // What needs no interpreter, and so has tests of its own.
-use tapster_sharing::{budget, buffer, clock, deadlines, pace, turns};
+use tapster_sharing::{budget, buffer, clock, deadlines, lost, pace, turns};
 
 tapster_python::entry!(life::main);

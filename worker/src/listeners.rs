@@ -22,6 +22,7 @@ use tapster_sys::epoll;
 
 use crate::clock::Seldom;
 use crate::deadlines::Millis;
+use crate::lost;
 use crate::socket::Socket;
 
 /// Connections that may have waited for this long to be accepted are looked at more closely, in milliseconds.
@@ -56,6 +57,8 @@ pub(crate) struct Listeners {
     complaints: Seldom,
     /// Until when siblings go first.
     yields_until: Millis,
+    /// Why nothing can be accepted any more.
+    lost: Option<io::Error>,
 }
 
 enum Listener {
@@ -75,6 +78,7 @@ impl Listeners {
             resume_at: 0,
             complaints: Seldom::default(),
             yields_until: 0,
+            lost: None,
         })
     }
 
@@ -116,16 +120,27 @@ impl Listeners {
     }
 
     /// Opens or shuts the gate; `first_token` is the first listener's, the others follow.
+    ///
+    /// # Errors
+    /// Where a listener has been lost, and those of epoll_ctl(2).
     pub(crate) fn arm(&mut self, poll: &Poll, first_token: usize, open: bool) -> io::Result<()> {
+        if let Some(error) = self.lost.take() {
+            return Err(error);
+        }
         if open == self.armed {
             return Ok(());
         }
         for (number, listener) in self.all.iter().enumerate() {
-            if open {
-                epoll::add_exclusive(poll.registry().as_fd(), listener.as_fd(), first_token + number)?;
+            let fd = listener.as_fd();
+            let changed = if open {
+                epoll::add_exclusive(poll.registry().as_fd(), fd, first_token + number)
             } else {
-                epoll::remove(poll.registry().as_fd(), listener.as_fd())?;
-            }
+                epoll::remove(poll.registry().as_fd(), fd)
+            };
+            changed.map_err(|error| match getsockname::<SockaddrStorage>(fd.as_raw_fd()) {
+                Ok(_) => lost::explained(lost::EPOLL, poll.as_raw_fd(), error),
+                Err(_) => lost::explained("a listener", fd.as_raw_fd(), error),
+            })?;
         }
         self.armed = open;
         Ok(())
@@ -156,6 +171,12 @@ impl Listeners {
                             log::error!("can't accept connections: {error}; trying again every {PAUSE} ms");
                         }
                         self.resume_at = now + PAUSE;
+                        return None;
+                    }
+                    // Only this process's copy is gone: the poll would tell of the listener for ever.
+                    Some(Errno::EBADF | Errno::ENOTSOCK) => {
+                        let fd = self.all.get(number).map_or(-1, |listener| listener.as_fd().as_raw_fd());
+                        self.lost = Some(lost::explained("a listener", fd, error));
                         return None;
                     }
                     // Of this one connection, which is gone (accept(2), "Error handling").

@@ -24,16 +24,8 @@ fn watch(baton: &Baton) {
     // Signals are the main thread's and the poll's.
     let _ = SigSet::all().thread_block();
     loop {
-        match baton.take_late() {
-            Ok(reactor) => {
-                if mind(baton, reactor).is_break() {
-                    return;
-                }
-            }
-            Err(error) => {
-                log::error!("the monitor can't go on, so a long call will hold up all connections: {error}");
-                return;
-            }
+        if mind(baton, baton.take_late()).is_break() {
+            return;
         }
     }
 }

@@ -36,6 +36,7 @@ use crate::deadlines::{Deadlines, Millis, NEVER};
 use crate::job::{Done, Job};
 use crate::line::Sent;
 use crate::listeners::Listeners;
+use crate::lost;
 use crate::seat::{Lateness, Seat};
 use crate::signals::StopSignals;
 use crate::state::Verdict;
@@ -420,7 +421,7 @@ impl Reactor {
             self.happened.extend(self.events.iter().map(Happening::of));
         }
         self.stage = Stage::Events(0);
-        polled
+        polled.map_err(|error| lost::explained(lost::EPOLL, self.poll.as_raw_fd(), error))
     }
 
     fn timeout(&mut self) -> Option<Duration> {

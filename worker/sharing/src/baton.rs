@@ -8,6 +8,7 @@
 //! do.
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use tapster_ipc::ExitCode;
 
 use crate::clock::monotonic;
 use crate::deadlines::Millis;
+use crate::lost;
 
 /// The number of the main thread.
 pub const MAIN: usize = 0;
@@ -128,7 +130,7 @@ impl<R, D> Baton<R, D> {
     fn park(&self, mut place: MutexGuard<'_, Place<R, D>>, reactor: R, now: Millis) {
         place.reactor = Whereabouts::Parked(reactor, now);
         if !place.watched {
-            place.watched = self.set_timer();
+            self.watch(&mut place);
         }
     }
 
@@ -161,8 +163,12 @@ impl<R, D> Baton<R, D> {
     fn rest(&self, mut place: MutexGuard<'_, Place<R, D>>, thread: usize) {
         place.idle.push(thread);
         drop(place);
-        // Where waking fails the kernel is out of memory; the next event brings it to light.
-        let _ = self.waker.wake();
+        match self.waker.wake() {
+            // Its number is mio's secret.
+            Err(error) if lost::is_lost(&error) => lost::end("what wakes the worker's poll", -1, &error),
+            // Where waking fails for want of memory, the next event brings it to light.
+            Ok(()) | Err(_) => {}
+        }
     }
 
     /// An idle thread has something else to do, after which it comes back. A reactor that has just been offered to it is
@@ -190,7 +196,11 @@ impl<R, D> Baton<R, D> {
                 return received;
             }
             // What it has been woken for may be an offer that it has taken already.
-            let is_interrupted = self.wakes[thread].read() == Err(Errno::EINTR);
+            let is_interrupted = match self.wakes[thread].read() {
+                Ok(_) => false,
+                Err(Errno::EINTR) => true,
+                Err(error) => self.lose_wake(thread, error),
+            };
             if is_interrupted || (thread == MAIN && self.has_signal.swap(false, Ordering::Relaxed)) {
                 return Received::Signal;
             }
@@ -244,17 +254,14 @@ impl<R, D> Baton<R, D> {
     }
 
     /// Waits, in the monitor, until the reactor has been parked for more than a moment, and takes it.
-    ///
-    /// # Errors
-    /// Where the timer can't be read.
-    pub fn take_late(&self) -> io::Result<R> {
+    pub fn take_late(&self) -> R {
         loop {
             match self.timer.wait() {
                 Ok(()) | Err(Errno::EINTR) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => self.lose_timer(error),
             }
             if let Some(reactor) = self.look(monotonic()) {
-                return Ok(reactor);
+                return reactor;
             }
         }
     }
@@ -277,14 +284,30 @@ impl<R, D> Baton<R, D> {
         (0..self.wakes.len()).for_each(|thread| self.wake(thread));
     }
 
-    fn set_timer(&self) -> bool {
+    /// Has the monitor look soon.
+    fn watch(&self, place: &mut Place<R, D>) {
         let next = Expiration::OneShot(TimeSpec::from_duration(LOOK_EVERY));
-        self.timer.set(next, TimerSetTimeFlags::empty()).is_ok()
+        match self.timer.set(next, TimerSetTimeFlags::empty()) {
+            Ok(()) => place.watched = true,
+            Err(error) => self.lose_timer(error),
+        }
     }
 
     fn wake(&self, thread: usize) {
         // The counter never fills: who is woken empties it.
-        let _ = self.wakes[thread].write(1);
+        if let Err(error) = self.wakes[thread].write(1) {
+            self.lose_wake(thread, error);
+        }
+    }
+
+    #[cold]
+    fn lose_wake(&self, thread: usize, error: Errno) -> ! {
+        lost::end("what wakes a thread of the worker's", self.wakes[thread].as_fd().as_raw_fd(), &error.into())
+    }
+
+    #[cold]
+    fn lose_timer(&self, error: Errno) -> ! {
+        lost::end("the monitor's timer", self.timer.as_fd().as_raw_fd(), &error.into())
     }
 }
 

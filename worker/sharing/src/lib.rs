@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod baton;
+pub mod lost;
 pub mod turns;
 
 pub mod clock;

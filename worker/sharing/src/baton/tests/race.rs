@@ -242,7 +242,7 @@ impl Course {
     /// The monitor, as `monitor` has it.
     fn watch(&self) {
         loop {
-            let mut counter = self.got(self.baton.take_late().unwrap());
+            let mut counter = self.got(self.baton.take_late());
             self.monitors.fetch_add(1, SeqCst);
             loop {
                 counter = match self.baton.offer(counter) {
