@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tapster_wire::Outbox;
 
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Flow, Outgoing};
 use crate::socket::Socket;
 use crate::temporary::Storage;
 
@@ -26,6 +26,17 @@ pub(crate) struct Backlog {
     unsent: Mutex<Option<Box<Outgoing>>>,
 }
 
+/// What has become of bytes that were added.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Added {
+    /// How many bytes are waiting now.
+    pub(crate) left: u64,
+    /// Whether the application may go on.
+    pub(crate) has_room: bool,
+    /// Where sending has paused, the poll does not tell by itself that the socket takes more.
+    pub(crate) flow: Flow,
+}
+
 impl Backlog {
     fn unsent(&self) -> MutexGuard<'_, Option<Box<Outgoing>>> {
         self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
@@ -37,29 +48,30 @@ impl Backlog {
         self.is_waiting.load(Acquire)
     }
 
-    /// Takes over what `out` holds, and sends what the socket takes. Answers how many bytes are left, and whether there is room
-    /// for more.
-    pub(crate) fn add(&self, out: &mut Outbox, socket: &Socket, storage: &Storage) -> io::Result<(u64, bool)> {
+    /// Takes over what `out` holds, and sends what the socket takes.
+    pub(crate) fn add(&self, out: &mut Outbox, socket: &Socket, storage: &Storage) -> io::Result<Added> {
         let mut place = self.unsent();
         let unsent = place.get_or_insert_with(|| Box::new(Outgoing::new(storage)));
         self.is_used.store(true, Relaxed);
         unsent.append(out);
         self.is_waiting.store(true, Release);
-        unsent.flush_bytes(socket)?;
+        let flow = unsent.flush_bytes(socket)?;
         self.is_waiting.store(!unsent.is_empty(), Release);
         let has_room = unsent.has_room(storage);
-        Ok((unsent.waiting(), has_room))
+        Ok(Added { left: unsent.waiting(), has_room, flow })
     }
 
     /// The socket may take more. What goes wrong the thread will see as well, with its next block.
     #[inline]
-    pub(crate) fn go_on(&self, socket: &Socket) {
+    pub(crate) fn go_on(&self, socket: &Socket) -> Flow {
+        let mut flow = Flow::Stopped;
         if self.is_used.load(Relaxed)
             && let Some(unsent) = &mut *self.unsent()
         {
-            let _ = unsent.flush_bytes(socket);
+            flow = unsent.flush_bytes(socket).unwrap_or(flow);
             self.is_waiting.store(!unsent.is_empty(), Release);
         }
+        flow
     }
 
     /// Whether nothing is waiting and `also` holds, which is asked while no thread can take the bytes away.

@@ -77,4 +77,13 @@ impl Common {
         let interests = Interest::READABLE | Interest::WRITABLE;
         self.registry.register(&mut SourceFd(&socket.as_fd().as_raw_fd()), Token(key + CONNECTIONS), interests)
     }
+
+    /// Has the poll, which knows it, tell of a connection anew though nothing has changed: for what is to go on at the next round.
+    ///
+    /// # Errors
+    /// As epoll_ctl(2) has them.
+    pub(crate) fn poll_again(&self, socket: &Socket, key: usize) -> io::Result<()> {
+        let interests = Interest::READABLE | Interest::WRITABLE;
+        self.registry.reregister(&mut SourceFd(&socket.as_fd().as_raw_fd()), Token(key + CONNECTIONS), interests)
+    }
 }

@@ -138,7 +138,7 @@ impl Job {
         let sent = ours.and_then(|()| match connection.out.file {
             // The head goes with the first of it.
             Some(_) => Ok(()),
-            None => connection.out.flush_bytes(&connection.line.socket),
+            None => connection.out.flush_bytes(&connection.line.socket).map(drop),
         });
         if sent.is_ok() && connection.out.is_much() {
             // Here, and not in the reactor, which has others to look after.

@@ -51,7 +51,7 @@ pub(crate) struct FilePart {
     wanted: Wanted,
 }
 
-/// So much of a file is sent before other connections have their turn, in bytes.
+/// So much of a file, the application's or one of ours, is sent before other connections have their turn, in bytes.
 const AT_ONCE: usize = 1 << 20;
 
 /// Whether a part of the reply is on disk.
@@ -104,7 +104,11 @@ impl Outgoing {
         match &self.file {
             // With more to come, the last bytes before a file wait for it.
             Some(_) if self.disk.waiting() == 0 => socket.flush_before_more(&mut self.memory)?,
-            _ => self.flush_bytes(socket)?,
+            _ => {
+                if self.flush_bytes(socket)? == Flow::Paused {
+                    return Ok(Flow::Paused);
+                }
+            }
         }
         match &mut self.file {
             Some(part) if self.memory.is_empty() && self.disk.waiting() == 0 => {
@@ -120,7 +124,7 @@ impl Outgoing {
 
     /// The same without the application's file.
     #[inline]
-    pub(crate) fn flush_bytes(&mut self, socket: &Socket) -> io::Result<()> {
+    pub(crate) fn flush_bytes(&mut self, socket: &Socket) -> io::Result<Flow> {
         flush(&mut self.memory, &mut self.disk, socket)
     }
 
@@ -220,14 +224,16 @@ impl FilePart {
 }
 
 #[inline]
-fn flush(memory: &mut Outbox, disk: &mut Disk, socket: &Socket) -> io::Result<()> {
+fn flush(memory: &mut Outbox, disk: &mut Disk, socket: &Socket) -> io::Result<Flow> {
     if let Disk::Holds(spool) = disk {
-        if !spool.send(socket)? {
-            return Ok(());
+        let flow = spool.send(socket)?;
+        if spool.sent < spool.file.len() {
+            return Ok(flow);
         }
         *disk = Disk::Unused;
     }
-    socket.flush(memory)
+    socket.flush(memory)?;
+    Ok(Flow::Stopped)
 }
 
 #[cold]
@@ -262,19 +268,23 @@ fn spool(memory: &mut Outbox, disk: &mut Disk, storage: &Storage) -> bool {
 }
 
 impl Spool {
-    /// Sends what the socket takes; tells whether that was all.
-    fn send(&mut self, socket: &Socket) -> io::Result<bool> {
-        while self.sent < self.file.len() {
+    /// Sends what the socket takes, or [`AT_ONCE`].
+    fn send(&mut self, socket: &Socket) -> io::Result<Flow> {
+        let mut room = AT_ONCE;
+        while self.sent < self.file.len() && room > 0 {
             let mut offset = self.sent.cast_signed();
-            let count = usize::try_from(self.file.len() - self.sent).unwrap_or(usize::MAX).min(1 << 20);
+            let count = usize::try_from(self.file.len() - self.sent).unwrap_or(usize::MAX).min(room);
             match sendfile64(socket, self.file.file(), Some(&mut offset), count) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(sent) => self.sent += sent as u64,
-                Err(nix::errno::Errno::EAGAIN) => return Ok(false),
+                Ok(sent) => {
+                    self.sent += sent as u64;
+                    room -= sent;
+                }
+                Err(nix::errno::Errno::EAGAIN) => return Ok(Flow::Stopped),
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(true)
+        Ok(if self.sent < self.file.len() { Flow::Paused } else { Flow::Stopped })
     }
 }

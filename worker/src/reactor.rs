@@ -468,7 +468,7 @@ impl Reactor {
                     // One that is listed has its turn when the list comes to it.
                     Seat::Here(connection) if connection.listed => {}
                     Seat::Here(_) => self.advance(key),
-                    Seat::Away(away) => Self::see_to(away),
+                    Seat::Away(away) => Self::see_to(away, key, &self.tools.common),
                 }
             }
             token => self.accept_some(token - LISTENERS),

@@ -12,7 +12,7 @@ use tapster_wire::{Head, Outbox};
 
 use crate::common::Common;
 use crate::line::Line;
-use crate::outgoing::FilePart;
+use crate::outgoing::{FilePart, Flow};
 use crate::seat::Wanted;
 
 /// The way to the client.
@@ -77,19 +77,19 @@ impl Sink for ReplySink<'_> {
     fn make_room(&mut self, out: &mut Outbox) -> io::Result<()> {
         let (line, storage) = (self.line, &self.common.storage);
         let patience = Duration::from_millis(self.common.times.send);
-        let (mut left, mut has_room) = line.backlog.add(out, &line.socket, storage)?;
-        if left > 0 && !*self.polled {
+        let mut added = line.backlog.add(out, &line.socket, storage)?;
+        if added.left > 0 && !*self.polled {
             self.common.poll_of(&line.socket, self.key)?;
             *self.polled = true;
         }
-        while !has_room {
+        while !added.has_room {
             // A slow client is not the application's fault: meanwhile no other deadline than the client's counts.
             line.note_wait();
             let waited = line.socket.wait_until_writable(patience);
             line.note_progress();
-            let before = left;
-            (left, has_room) = line.backlog.add(out, &line.socket, storage)?;
-            if left >= before
+            let before = added.left;
+            added = line.backlog.add(out, &line.socket, storage)?;
+            if added.left >= before
                 && let Err(error) = waited
             {
                 // Nobody has sent any of it, the reactor neither. The connection is about to be cut off.
@@ -97,6 +97,10 @@ impl Sink for ReplySink<'_> {
                 line.close();
                 return Err(error);
             }
+        }
+        if added.flow == Flow::Paused {
+            // The reactor goes on with it, and the application with its next block.
+            self.common.poll_again(&line.socket, self.key)?;
         }
         Ok(())
     }

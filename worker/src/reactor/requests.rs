@@ -14,9 +14,11 @@ use tapster_wire::Reason;
 use tapster_wire::http1::reply::{self, ErrorPage};
 
 use super::Reactor;
+use crate::common::Common;
 use crate::deadlines::Millis;
 use crate::job::{Complete, Done, Job, Outcome};
 use crate::line::Sent;
+use crate::outgoing::Flow;
 use crate::seat::{Away, Lateness, Seat};
 use crate::state::Verdict;
 use crate::witness::Overdue;
@@ -54,8 +56,12 @@ impl Reactor {
 
     /// The poll has told something of a connection whose request is in the application.
     #[inline]
-    pub(super) fn see_to(away: &Away) {
-        away.line.backlog.go_on(&away.line.socket);
+    pub(super) fn see_to(away: &Away, key: usize, common: &Common) {
+        let line = &away.line;
+        if line.backlog.go_on(&line.socket) == Flow::Paused {
+            // It fails where the client has been cut off, of which the poll is to tell no more.
+            let _ = common.poll_again(&line.socket, key);
+        }
         if away.lateness == Lateness::Stuck {
             away.line.part();
         }
