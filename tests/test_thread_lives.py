@@ -14,7 +14,7 @@ import pytest
 
 from harness import Truncated, wait_until
 from harness.gate import Gate
-from harness.interpreters import INTERPRETERS
+from harness.interpreters import INTERPRETERS, default_interpreter
 from harness.processes import alive, children, kill, open_files
 from harness.rest import switches, wait_at_rest
 
@@ -66,6 +66,49 @@ def stay_in_both(server, main, other, how="wait"):
     second = server.wire(timeout=30).get(f"/stay?{other.path},{how}")
     assert other.wait_inside() == ["tapster-1"]
     return first, second
+
+
+# Beginnings.
+
+#: What replaces Python's own way to start a thread, as gevent and its like do.
+PATCHES = {
+    "runs_at_once": "threading.Thread.start = lambda thread: thread.run()",
+    "starts_at_once": """
+name = "_start_joinable_thread" if hasattr(threading, "_start_joinable_thread") else "_start_new_thread"
+setattr(threading, name, lambda function, *_, **__: function())
+""",
+    "runs_later": "later = []; threading.Thread.start = lambda thread: later.append(thread)",
+}
+PATCHED = """
+import threading
+{patch}
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [threading.current_thread().name.encode()]
+"""
+
+
+def expect_told(serve, folder, patch, python, *options):
+    """With several threads the server does not start, and says what to do; with that done it serves."""
+    python.require()
+    (folder / "patched.py").write_text(PATCHED.format(patch=PATCHES[patch]))
+    start = ["patched:application", "--pythonpath", folder, *options]
+    server = serve(*start, "--threads", "3", interpreter=python, wait=False)
+    server.expected_exit = None
+    assert server.wait_exit(20) != 0
+    server.wait_log(r"the application's threads did not start: threads = 3; .*gevent.* set threads = 1")
+    assert serve(*start, "--threads", "1", interpreter=python).get("/").text == "MainThread"
+
+
+@on_each_python
+@pytest.mark.parametrize("options", [[], ["--preload"]], ids=["loaded", "preloaded"])
+@pytest.mark.parametrize("patch", ["runs_at_once", "starts_at_once"])
+def test_where_threads_are_run_in_place_the_start_fails_and_says_what_to_do(serve, tmp_path, python, patch, options):
+    expect_told(serve, tmp_path, patch, python, *options)
+
+
+def test_where_threads_are_not_run_the_start_fails_and_says_what_to_do(serve, tmp_path):
+    expect_told(serve, tmp_path, "runs_later", default_interpreter())
 
 
 # Idle.
@@ -154,6 +197,21 @@ def test_an_application_that_has_python_tell_it_of_signals_is_told(start, tmp_pa
     signal_main_thread(server, signal.SIGUSR1)
     assert server.get("/woken").json == [signal.SIGUSR1]
     wait_until(lambda: notes(tmp_path) == ["signal in MainThread"], what="its handler has run")
+
+
+@pytest.mark.parametrize("how", ["wait", "spin"])
+@pytest.mark.parametrize(("threads", "busy"), [(1, 1), (4, 4), (4, 1)], ids=["all_of_1", "all_of_4", "main_of_4"])
+def test_a_signal_handler_of_the_application_runs_while_the_main_thread_is_busy(start, tmp_path, gate, threads, busy, how):
+    server = start(threads)
+    with gate.filled(server, busy, how) as wires:
+        assert "MainThread" in gate.inside()
+        for count in range(1, 4):
+            os.kill(server.live()[0].pid, signal.SIGUSR1)
+            wait_until(lambda count=count: len(notes(tmp_path)) == count, what=f"its handler has run {count} times")
+        assert len(gate.inside()) == busy
+        gate.open()
+        assert [wire.reply().status for wire in wires] == [200] * busy
+    assert set(notes(tmp_path)) == {"signal in MainThread"}
 
 
 def test_a_signal_handler_of_the_application_runs_while_other_threads_are_busy(start, tmp_path, make_gate):
