@@ -39,6 +39,13 @@ def descriptors(server):
     return len(open_files(server.live()[0].pid))
 
 
+def kept_on_disk(server, folder):
+    """How many bytes the one worker has in files that it keeps in that folder; they have no names."""
+    worker = server.live()[0].pid
+    files = [number for number, target in open_files(worker).items() if target.startswith(f"{folder}/")]
+    return sum(Path(f"/proc/{worker}/fd/{number}").stat().st_size for number in files)
+
+
 # Pipelines.
 
 
@@ -181,6 +188,38 @@ def test_an_upload_that_never_reaches_the_application_leaves_nothing_on_disk(ser
     server.wait_log("Error handling request POST /\n(.*\n)*?TypeError: unsupported operand")
     pid = server.live()[0].pid
     wait_until(lambda: not [path for path in open_files(pid).values() if str(folder) in path], what="its file is gone")
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize(("blocks", "more"), [(100, 8), (1, 64 + 8)], ids=["in_blocks", "in_one_piece"])
+def test_a_large_reply_whose_client_is_slow_is_kept_on_disk_and_holds_up_nobody(serve, tmp_path, threads, blocks, more):
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    # A Unix socket, whose buffers are small.
+    server = serve("late:application", "--threads", str(threads), "--tmp-upload-dir", folder, bind=f"unix:{tmp_path}/s.sock")
+    size = 100 * MEGABYTE
+    made = size // blocks
+    # Once before the measure, so that what Python keeps for itself is there.
+    assert len(server.get(f"/pushed?2,{MEGABYTE}").body) == 2 * MEGABYTE
+    before = memory(server)
+
+    def is_kept():
+        assert server.get("/quick?1,other", timeout=20).text == "1,other"
+        return kept_on_disk(server, folder) > size - 2 * MEGABYTE
+
+    with server.wire(timeout=30) as wire:
+        wire.get(f"/pushed?{blocks},{made}", "Connection: close")
+        wait_until(is_kept, 30, lambda: f"all of it is on disk; {kept_on_disk(server, folder)} bytes are")
+        # The application has a block of it; all that connections keep in memory are 64 MiB at the most, of one reply 1 MiB.
+        assert peak(server) < before + made + more * MEGABYTE, (before, peak(server))
+        wait_given_back(server, before, 8 * MEGABYTE)
+        taken = []
+        while data := wire.socket.recv(1 << 20):
+            taken.append(data)
+    body = b"".join(taken).partition(b"\r\n\r\n")[2]
+    assert body.count(b"p") == size and body.endswith(b"\r\n0\r\n\r\n")
+    wait_until(lambda: not kept_on_disk(server, folder), what="its file is closed")
+    wait_given_back(server, before, 8 * MEGABYTE)
 
 
 def test_large_uploads_are_kept_on_disk_and_leave_nothing_there(serve, tmp_path):
