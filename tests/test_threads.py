@@ -4,6 +4,7 @@ and in which order, and that bytes and clients of all kinds find their own."""
 import hashlib
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -313,6 +314,24 @@ def test_requests_that_come_all_at_once_are_each_run_once_and_answered(start, th
         assert [wire.reply().json for wire in wires] == names
     assert sorted(server.get("/notes").json, key=int) == names
     assert server.worker_pids() == {worker}
+
+
+def test_requests_that_are_cut_off_by_the_servers_end_are_named(start, gate):
+    server = start(2, "--graceful-timeout", "500ms")
+    with ExitStack() as stack:
+        wires = connected(server, 6, stack)
+        with gate.filled(server, 2):
+            send_in_order(wires, *(f"/note?{number}" for number in range(6)))
+            assert server.stop() == 0
+            for wire in wires:
+                with pytest.raises(Truncated):
+                    wire.reply()
+    told = server.wait_log(r"requests that were cut off by the worker's end: 8 \(graceful_timeout is over\): (.*)")[1]
+    assert told.endswith(", and 3 more")
+    named = told.removesuffix(", and 3 more").split(", ")
+    waited = re.compile(r"a request on a Unix socket that was not run: GET /note\?\d HTTP/1\.1")
+    assert len(named) == 5 and all(waited.fullmatch(name) or name.startswith("the request GET /stay?") for name in named)
+    assert any(waited.fullmatch(name) for name in named)
 
 
 # Many of all kinds.

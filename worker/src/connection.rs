@@ -23,8 +23,9 @@ use crate::job::Complete;
 use crate::line::Line;
 use crate::outgoing::Outgoing;
 use crate::proxies::Standing;
+use crate::seat::MOST_NAMED;
 use crate::socket::Socket;
-use crate::state::{Farewell, Fill, State, Step, Verdict};
+use crate::state::{Farewell, Fill, Lost, State, Step, Verdict};
 use crate::tools::Tools;
 
 /// For a request to arrive on an idle connection of a worker that is about to end. Closing at once would lose one that is
@@ -237,21 +238,31 @@ impl Connection {
         }
     }
 
-    /// The connection is being dropped, whatever it is at. Tells whether a request was cut off by that.
-    pub(crate) fn drop_everything(&mut self, tools: &mut Tools) -> bool {
+    /// The connection is being dropped, whatever it is at. Tells what is cut off by that.
+    pub(crate) fn drop_everything(&mut self, tools: &mut Tools) -> Option<Lost> {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Flushing(_) if !self.out.is_empty() => {
                 self.break_off();
-                true
+                Some(Lost::Reply)
             }
             State::Queued { waits, .. } => {
                 if waits {
                     tools.turns.stop_waiting();
                 }
-                true
+                Some(Lost::Request)
             }
-            State::Head | State::Body { .. } => true,
-            State::Preface | State::Idle | State::Flushing(_) | State::Lingering => false,
+            State::Head | State::Body { .. } => Some(Lost::Request),
+            State::Preface | State::Idle | State::Flushing(_) | State::Lingering => None,
+        }
+    }
+
+    /// What was cut off, for the log.
+    pub(crate) fn name_of(&self, lost: Lost) -> String {
+        match lost {
+            Lost::Request => {
+                format!("a request {} that was not run: {}", self.line.socket, first_line(self.input.bytes()))
+            }
+            Lost::Reply => format!("a reply to a request {}", self.line.socket),
         }
     }
 
@@ -286,4 +297,10 @@ impl Connection {
             }
         }
     }
+}
+
+/// The request line that these bytes begin with, as far as it is here, cut.
+fn first_line(bytes: &[u8]) -> impl std::fmt::Display {
+    let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).find(|line| !line.is_empty()).unwrap_or_default();
+    line[..line.len().min(MOST_NAMED)].escape_ascii()
 }

@@ -7,10 +7,12 @@
 //! It never parses, never calls the application and never needs the interpreter: a request that is to go there is handed out
 //! as a [`Job`]. Made by `crew`, kept going by `crew` and `monitor`.
 
+mod cut_off;
 mod gate;
 mod orders;
 mod requests;
 
+use cut_off::CutOff;
 pub(crate) use gate::siblings;
 
 use std::collections::VecDeque;
@@ -312,11 +314,13 @@ impl Reactor {
         board.busy(tapster_sys::stamp::monotonic());
         board.set_accepting(false);
         let is_quick = matches!(self.life, Life::Retiring { quick: true, .. });
-        let (mut cut_off, mut left, mut main_is_stuck) = (0, 0, false);
+        let (mut cut_off, mut left, mut main_is_stuck) = (CutOff::default(), 0, false);
         for (_, seat) in &mut self.seats {
             match seat {
                 Seat::Here(connection) => {
-                    cut_off += u32::from(connection.drop_everything(&mut self.tools));
+                    if let Some(what) = connection.drop_everything(&mut self.tools) {
+                        cut_off.note(|| connection.name_of(what));
+                    }
                     connection.say_goodbye();
                 }
                 Seat::Away(away) if away.lateness == Lateness::InTime => {
@@ -326,7 +330,7 @@ impl Reactor {
                         away.line.part();
                     } else {
                         away.line.socket.cut();
-                        cut_off += 1;
+                        cut_off.note(|| away.wanted.to_string());
                     }
                 }
                 // Its client has been told already, or has its reply.
@@ -338,14 +342,11 @@ impl Reactor {
             }
         }
         self.tools.refusals.sum_up();
-        if cut_off > 0 {
-            let why = match self.life {
-                Life::Serving => "it can't go on",
-                Life::Retiring { quick: true, .. } => "a quick stop waits for no longer",
-                Life::Retiring { .. } => "graceful_timeout is over",
-            };
-            log::warn!("requests that were cut off by the worker's end: {cut_off} ({why})");
-        }
+        cut_off.tell(match self.life {
+            Life::Serving => "it can't go on",
+            Life::Retiring { quick: true, .. } => "a quick stop waits for no longer",
+            Life::Retiring { .. } => "graceful_timeout is over",
+        });
         if self.tools.common.witness.is_kept_waiting() {
             // Nothing of Python's can run any more; but so it still prints the stacks of all threads (faulthandler).
             log::error!("a thread of the worker keeps the interpreter's lock, so the worker ends by SIGABRT");

@@ -46,7 +46,7 @@ pub(crate) struct Wanted {
 }
 
 /// The most bytes of a request's target that the log tells.
-const MOST_NAMED: usize = 500;
+pub(crate) const MOST_NAMED: usize = 500;
 
 impl Wanted {
     /// Notes what `head` says, whose spans refer to `buffer`, in the memory that is here.

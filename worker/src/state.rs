@@ -33,6 +33,15 @@ pub(crate) enum State {
     Lingering,
 }
 
+/// What is lost with a connection that is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// A request that has not been run, or a part of one.
+    Request,
+    /// The rest of a reply.
+    Reply,
+}
+
 /// What follows a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
