@@ -312,7 +312,7 @@ def test_of_requests_that_follow_on_a_connection_the_thread_is_known_that_each_r
                 load.wait_answered(3)
                 gate.let_go()
                 assert (wire.reply().status, wire.reply().status) == (200, 504)
-                told = rf"while the request GET /where\?{number} is late:\nThread (\S+) .* which is late.*\n(?: .*\n)*? .*in hang_\w+"
+                told = rf"while the request GET /where\?{number} is late.*\nThread (\S+) .* which is late.*\n(?: .*\n)*? .*in hang_\w+"
                 thread = server.wait_log(told)[1]
                 assert notes(server, 1) == [[str(number), thread]]
         load.wait_answered(10)
