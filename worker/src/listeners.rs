@@ -7,10 +7,9 @@
 //!
 //! It never reads from a connection. Called by the reactor.
 
-use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use mio::Poll;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -156,8 +155,7 @@ impl Listeners {
                 Listener::Unix(listener) => listener.accept().map(|(stream, _)| (Socket::Unix(stream), None)),
             };
             match accepted {
-                Ok((socket, address)) if socket.as_fd().as_raw_fd() > STANDARD => return Some((socket, address)),
-                Ok((socket, address)) => return away_from_standard_streams(socket).map(|socket| (socket, address)),
+                Ok((socket, address)) => return apart_from_standard_streams(socket).map(|socket| (socket, address)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.fresh_since[number] = now;
                     return None;
@@ -235,28 +233,15 @@ impl Listeners {
     }
 }
 
-/// The last of the standard streams' descriptors.
-const STANDARD: i32 = 2;
-
-/// A socket that an application has made a standard stream of, by closing that: what it prints would go to the client. The
-/// stream is /dev/null from then on.
-#[cold]
-fn away_from_standard_streams(socket: Socket) -> Option<Socket> {
-    let moved = match &socket {
-        Socket::Tcp(stream) => {
-            stream.as_fd().try_clone_to_owned().map(|fd| Socket::Tcp(TcpStream::from_std(fd.into())))
-        }
-        Socket::Unix(stream) => {
-            stream.as_fd().try_clone_to_owned().map(|fd| Socket::Unix(UnixStream::from_std(fd.into())))
-        }
+/// A socket that is none of the standard streams, which it would be where an application has closed that: what it prints would go
+/// to the client.
+fn apart_from_standard_streams(socket: Socket) -> Option<Socket> {
+    let moved = match socket {
+        Socket::Tcp(stream) => tapster_sys::fds::apart_from_standard_streams(stream.into())
+            .map(|fd| Socket::Tcp(TcpStream::from_std(fd.into()))),
+        Socket::Unix(stream) => tapster_sys::fds::apart_from_standard_streams(stream.into())
+            .map(|fd| Socket::Unix(UnixStream::from_std(fd.into()))),
     };
-    drop(socket);
-    while let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
-        if null.as_raw_fd() > STANDARD {
-            break;
-        }
-        let _ = null.into_raw_fd();
-    }
     moved.inspect_err(|error| log::error!("can't move a connection away from a standard stream: {error}")).ok()
 }
 

@@ -69,6 +69,7 @@ impl Storage {
             Some(folder) => tempfile::tempfile_in(folder)?,
             None => tempfile::tempfile()?,
         };
+        let file = tapster_sys::fds::apart_from_standard_streams(file.into())?.into();
         Ok(TemporaryFile { file, end: 0, share: self.disk.share() })
     }
 }

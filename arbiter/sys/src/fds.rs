@@ -1,8 +1,9 @@
 //! File descriptors by number: those that a process inherits, and those that it must not keep.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// The descriptors above 2 that this process was started with, and that nothing here owns yet.
@@ -51,6 +52,33 @@ impl Inherited {
 fn is_open(number: RawFd) -> bool {
     // SAFETY: fcntl on any number is harmless: a number that is not open answers EBADF.
     unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
+}
+
+/// A descriptor for the same that is none of the standard streams' (0, 1 and 2), whatever has closed these: else what is printed
+/// would go there. Those that it was instead are /dev/null from then on.
+///
+/// # Errors
+/// The errno of fcntl(2), where this process has no descriptor left; it is closed then.
+#[inline]
+pub fn apart_from_standard_streams(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() > STANDARD { Ok(fd) } else { move_apart(fd) }
+}
+
+/// The last of the standard streams' descriptors.
+const STANDARD: RawFd = 2;
+
+#[cold]
+fn move_apart(fd: OwnedFd) -> io::Result<OwnedFd> {
+    // A copy is never one of them (F_DUPFD_CLOEXEC from 3 on).
+    let moved = fd.try_clone()?;
+    drop(fd);
+    while let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
+        if null.as_raw_fd() > STANDARD {
+            break;
+        }
+        let _ = null.into_raw_fd();
+    }
+    Ok(moved)
 }
 
 /// Takes ownership of a descriptor that this process's parent has made for it, and sets its close-on-exec flag.
