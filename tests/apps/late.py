@@ -178,7 +178,7 @@ def about(environ, start_response):
     """Takes about so many seconds, this way or that."""
     seconds = float(environ["QUERY_STRING"].partition(",")[0])
     hang = random.choice([hang_between_instructions, hang_in_python, hang_in_c])
-    return noting_all(environ, start_response, hang, seconds * random.uniform(0.9, 1.1))
+    return noting_all(environ, start_response, hang, seconds * random.uniform(0.9, 1.4))
 
 
 def quick(environ, start_response):
