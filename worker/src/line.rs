@@ -2,10 +2,13 @@
 //!
 //! The thread sends as the application gives. Meanwhile nobody else writes, but where the application takes too long: then the
 //! reactor answers in its place if nothing has been sent, and cuts the client off if a part has; a reply that is whole it leaves
-//! alone. Who was first is told by one word here. Made by the reactor for each connection.
+//! alone. Who was first is told by one word (`Answer`). Made by the reactor for each connection.
 
 use std::io::{self, ErrorKind};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use tapster_sharing::answer::Answer;
+pub(crate) use tapster_sharing::answer::Sent;
 
 use crate::backlog::Backlog;
 use crate::deadlines::{Millis, NEVER};
@@ -15,41 +18,22 @@ use crate::socket::Socket;
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) socket: Socket,
-    reply: AtomicU8,
+    answer: Answer,
     /// When the application last showed that it is alive, in milliseconds on the deadlines' clock; `NEVER` while it is held back
     /// by its client.
     heard: AtomicU64,
     pub(crate) backlog: Backlog,
 }
 
-/// Nothing has been sent.
-const OPEN: u8 = 0;
-/// The application's reply has begun to leave.
-const TAKEN: u8 = 1;
-/// All of it is in the socket or in the backlog, and the application still at work.
-const WHOLE: u8 = 2;
-/// It is whole, and what has not been sent of it is about to come back with its connection.
-const RETURNING: u8 = 3;
-/// The server has answered, or cut the client off.
-const CLOSED: u8 = 4;
-
-/// How much of the application's reply its client has, or gets without the application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sent {
-    Nothing,
-    Part,
-    Whole,
-}
-
 impl Line {
     pub(crate) fn new(socket: Socket) -> Self {
-        Self { socket, reply: AtomicU8::new(OPEN), heard: AtomicU64::new(0), backlog: Backlog::default() }
+        Self { socket, answer: Answer::default(), heard: AtomicU64::new(0), backlog: Backlog::default() }
     }
 
     /// Another request goes to the application at `now`.
     #[inline]
     pub(crate) fn begin(&self, now: Millis) {
-        self.reply.store(OPEN, Relaxed);
+        self.answer.begin();
         self.heard.store(now, Relaxed);
     }
 
@@ -59,17 +43,13 @@ impl Line {
     /// Where the server has answered in its place.
     #[inline]
     pub(crate) fn take(&self) -> io::Result<()> {
-        match self.reply.compare_exchange(OPEN, TAKEN, Relaxed, Relaxed) {
-            Err(CLOSED) => Err(ErrorKind::BrokenPipe.into()),
-            Ok(_) | Err(_) => Ok(()),
-        }
+        if self.answer.take() { Ok(()) } else { Err(ErrorKind::BrokenPipe.into()) }
     }
 
     /// All of the application's reply has left, or is in the backlog.
     #[inline]
     pub(crate) fn note_whole(&self) {
-        // Where the server has cut the client off it stays so.
-        let _ = self.reply.compare_exchange(TAKEN, WHOLE, Relaxed, Relaxed);
+        self.answer.note_whole();
     }
 
     /// The application has done with its reply, which is whole; the thread takes what is left of it from the backlog.
@@ -78,22 +58,13 @@ impl Line {
     /// Where the server has answered in its place, or cut the client off.
     #[inline]
     pub(crate) fn bring_back(&self) -> io::Result<()> {
-        let open = |reply| (reply != CLOSED).then_some(RETURNING);
-        match self.reply.fetch_update(Relaxed, Relaxed, open) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(ErrorKind::BrokenPipe.into()),
-        }
+        if self.answer.bring_back() { Ok(()) } else { Err(ErrorKind::BrokenPipe.into()) }
     }
 
     /// Ends the application's right to answer, unless its reply is whole; tells how much of that has left, since the server may
     /// answer if that is nothing.
     pub(crate) fn close(&self) -> Sent {
-        let unfinished = |reply| matches!(reply, OPEN | TAKEN).then_some(CLOSED);
-        match self.reply.fetch_update(Relaxed, Relaxed, unfinished) {
-            Ok(OPEN) => Sent::Nothing,
-            Err(WHOLE | RETURNING) => Sent::Whole,
-            Ok(_) | Err(_) => Sent::Part,
-        }
+        self.answer.close()
     }
 
     /// Ends the connection in order if the reply is whole and all of it has left, though its thread has not come back with it:
@@ -103,7 +74,7 @@ impl Line {
     pub(crate) fn part(&self) {
         // A thread that brings the reply back says so before it empties the backlog.
         let parts = self.backlog.is_sent_and(|| {
-            self.reply.load(Relaxed) == WHOLE && {
+            self.answer.is_whole() && {
                 // The reply may end with the connection, which then has been prepared for being cut off.
                 self.socket.reset_on_close(false);
                 self.socket.finish().is_ok()
@@ -117,7 +88,7 @@ impl Line {
     /// Whether the server has ended the application's right to answer.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.reply.load(Relaxed) == CLOSED
+        self.answer.is_closed()
     }
 
     /// Whether the application's reply would still reach anybody.

@@ -1,11 +1,12 @@
-//! What the threads and connections of a worker share, and how: the reactor among threads, threads among requests, time,
-//! memory and disk among connections.
+//! What the threads and connections of a worker share, and how: the reactor among threads, threads among requests, a
+//! request's answer between its thread and the reactor, time, memory and disk among connections.
 //!
 //! Nothing here knows what a reactor, a connection or a request is, touches a socket, or needs the interpreter; so all of it is
 //! tested without one. The worker alone calls it, and everything that happens to requests happens there.
 
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod baton;
 pub mod lost;
 pub mod turns;
