@@ -50,12 +50,28 @@ impl<'a, 'py> Blocks<'a, 'py> {
             // While there was no room, other threads may have changed the list. What is missing then is told as a body
             // that is too short.
             let Some(block) = self.bytes(place) else { break };
+            if block.len() > HIGH_WATER {
+                self.send_large(place, start);
+                continue;
+            }
             start.response().send_body(block);
             if place + 1 < self.count {
                 start.wait_for_room(self.object.py(), HIGH_WATER);
             }
         }
         Ok(())
+    }
+
+    /// The same for one block, which is held meanwhile.
+    #[cold]
+    fn send_large(&self, place: ffi::Py_ssize_t, start: &mut StartResponse) {
+        let py = self.object.py();
+        // SAFETY: attached, by the bound; what stands there is alive, and the reference that is made here keeps it so.
+        let block = unsafe { Bound::from_borrowed_ptr_or_opt(py, self.item(place)) };
+        if let Some(block) = block {
+            // SAFETY: attached, and the block is held until its bytes have been used.
+            start.send_block(py, unsafe { bytes_of(block.as_ptr()) }.unwrap_or_default());
+        }
     }
 
     /// The object at that place, null where there is none any more.

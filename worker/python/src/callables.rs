@@ -15,7 +15,7 @@ use crate::declaration::{Declaration, Hints};
 use crate::process::is_foreign_fork;
 use crate::raise::{Raise, assertion, broken_pipe, runtime_error, type_error};
 use crate::response::{Phase, Response};
-use crate::start_response::{Shared, shared_of, wait_for_room};
+use crate::start_response::{Shared, send_block, shared_of, wait_for_room};
 use crate::text::{bytes_of, encode_latin1, type_name};
 
 pub(crate) unsafe extern "C" fn start_response(
@@ -62,9 +62,7 @@ pub(crate) unsafe extern "C" fn write(capsule: *mut ffi::PyObject, data: *mut ff
         if !bytes.is_empty() {
             let response = &mut (*shared.as_ptr()).response;
             response.send_head(None);
-            response.send_body(bytes);
-            response.send_now(&[]);
-            wait_for_room(py, shared, 0);
+            send_block(py, shared, bytes);
             let response = &mut (*shared.as_ptr()).response;
             response.progress();
             if response.client_gone {

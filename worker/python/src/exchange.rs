@@ -311,9 +311,7 @@ fn iterate(py: Python<'_>, start: &mut StartResponse, body: &Bound<'_, PyAny>) -
             return Err(Failure::NotStarted);
         }
         response.send_head(None);
-        response.send_body(bytes);
-        response.send_now(&[]);
-        start.wait_for_room(py, 0);
+        start.send_block(py, bytes);
         let response = start.response();
         response.progress();
         // Nothing of the rest would be sent: the client is gone, or has all it may have, or wanted the head only.

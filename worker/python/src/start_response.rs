@@ -15,7 +15,7 @@ use crate::callables::{
     client_disconnected, client_disconnected_over, early_hints, early_hints_over, start_response, write,
 };
 use crate::declaration::HopByHop;
-use crate::response::{Line, Phase, Response};
+use crate::response::{HIGH_WATER, Line, Phase, Response};
 
 /// A `start_response` with what belongs to it, and its reply.
 #[derive(Debug)]
@@ -230,6 +230,13 @@ impl StartResponse {
         unsafe { wait_for_room(py, self.shared, more_than) };
     }
 
+    /// Sends a block of the body, and waits where the client takes less.
+    #[inline]
+    pub(crate) fn send_block(&mut self, py: Python<'_>, bytes: &[u8]) {
+        // SAFETY: as in `wait_for_room`; the block is the caller's, and bytes are immutable.
+        unsafe { send_block(py, self.shared, bytes) };
+    }
+
     /// From here on the functions refuse everybody.
     fn end(&mut self) {
         let response = self.response();
@@ -241,6 +248,29 @@ impl Drop for StartResponse {
     fn drop(&mut self) {
         // The functions may live on in the application's hands.
         self.end();
+    }
+}
+
+/// Sends a block of the body. A large one goes piece by piece, each when there is room for it, so that it is never copied as a
+/// whole for a client that takes it slowly.
+///
+/// # Safety
+/// The shared state is alive until this returns, nobody has a borrow of it, and the bytes stay what they are while other threads
+/// run.
+#[inline]
+pub(crate) unsafe fn send_block(py: Python<'_>, shared: NonNull<Shared>, bytes: &[u8]) {
+    for piece in bytes.chunks(HIGH_WATER) {
+        // SAFETY: the caller's promise; the borrow ends before the wait.
+        unsafe {
+            let response = &mut (*shared.as_ptr()).response;
+            response.send_body(piece);
+            response.send_now(&[]);
+            wait_for_room(py, shared, 0);
+            let response = &(*shared.as_ptr()).response;
+            if response.client_gone || response.overrun {
+                return;
+            }
+        }
     }
 }
 
