@@ -2,7 +2,7 @@
 //!
 //! The executable and the worker library each have a `log` of their own, so each process calls this once after it starts.
 //!
-//! A line is written behind a gate ([`GATE`]), and a process with threads holds that gate while one of them forks
+//! A line is written behind a gate, which a process with threads holds while one of them forks
 //! ([`hold_for_fork`]): a thread that was writing does not exist in the new process, and could not give its locks back.
 
 use std::cell::Cell;
