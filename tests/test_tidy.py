@@ -38,7 +38,7 @@ ONLY_IN = {
 #: Where unsafe may stand.
 UNSAFE = ("arbiter/sys/", "worker/python/")
 CRATES = ("arbiter", "arbiter/ipc", "arbiter/sys", "config", "worker", "worker/wire", "worker/sharing", "worker/python")
-MOST_LINES = 700
+MOST_LINES = 450
 MEDIAN_LINES = 180
 
 

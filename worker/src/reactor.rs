@@ -7,12 +7,12 @@
 //! It never parses, never calls the application and never needs the interpreter: a request that is to go there is handed out
 //! as a [`Job`]. Made by `crew`, kept going by `crew` and `monitor`.
 
-mod cut_off;
+mod end;
 mod gate;
 mod orders;
 mod requests;
+mod seats;
 
-use cut_off::CutOff;
 pub(crate) use gate::siblings;
 
 use std::collections::VecDeque;
@@ -24,7 +24,6 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use nix::sys::signal::{Signal, raise};
 use slab::Slab;
 use tapster_config::Settings;
 use tapster_ipc::channel::ChildChannel;
@@ -33,15 +32,13 @@ pub(crate) use tapster_sharing::baton::MAIN;
 use tapster_sys::lifeline::Deadman;
 
 use crate::clock::Seldom;
-use crate::common::{CONNECTIONS, Common};
+use crate::common::Common;
 use crate::deadlines::{Deadlines, Millis, NEVER};
 use crate::job::{Done, Job};
-use crate::line::Sent;
 use crate::listeners::Listeners;
 use crate::lost;
-use crate::seat::{Lateness, Seat};
+use crate::seat::Seat;
 use crate::signals::StopSignals;
-use crate::state::Verdict;
 use crate::tools::Tools;
 
 const CHANNEL: usize = 0;
@@ -308,72 +305,6 @@ impl Reactor {
         self.tools.turns.running() <= self.returned.len()
     }
 
-    /// The last thing that is done: whatever is running is cut off, and nobody is to have the reactor any more.
-    pub(crate) fn end(mut self: Box<Self>, exit: ExitCode) {
-        let board = self.tools.common.board;
-        board.busy(tapster_sys::stamp::monotonic());
-        board.set_accepting(false);
-        let is_quick = matches!(self.life, Life::Retiring { quick: true, .. });
-        let (mut cut_off, mut left, mut main_is_stuck) = (CutOff::default(), 0, false);
-        for (_, seat) in &mut self.seats {
-            match seat {
-                Seat::Here(connection) => {
-                    if let Some(what) = connection.drop_everything(&mut self.tools) {
-                        cut_off.note(|| connection.name_of(what));
-                    }
-                    connection.say_goodbye();
-                }
-                Seat::Away(away) if away.lateness == Lateness::InTime => {
-                    left += 1;
-                    main_is_stuck |= away.thread == MAIN && is_quick;
-                    if away.line.close() == Sent::Whole {
-                        away.line.part();
-                    } else {
-                        away.line.socket.cut();
-                        cut_off.note(|| away.wanted.to_string());
-                    }
-                }
-                // Its client has been told already, or has its reply.
-                Seat::Away(away) => {
-                    left += 1;
-                    away.line.part();
-                    main_is_stuck |= away.thread == MAIN && (is_quick || away.lateness == Lateness::Stuck);
-                }
-            }
-        }
-        self.tools.refusals.sum_up();
-        cut_off.tell(match self.life {
-            Life::Serving => "it can't go on",
-            Life::Retiring { quick: true, .. } => "a quick stop waits for no longer",
-            Life::Retiring { .. } => "graceful_timeout is over",
-        });
-        if self.tools.common.witness.is_kept_waiting() {
-            // Nothing of Python's can run any more; but so it still prints the stacks of all threads (faulthandler).
-            log::error!("a thread of the worker keeps the interpreter's lock, so the worker ends by SIGABRT");
-            let _ = raise(Signal::SIGABRT);
-        }
-        if main_is_stuck {
-            log::warn!(
-                "the worker's main thread is still in the application, so nothing of that runs at the worker's end"
-            );
-            tapster_sys::fork::exit_now(exit.status().into());
-        }
-        self.tell_of_end(left);
-        // Whatever Python's own end takes, it is no halt.
-        board.idle();
-        self.baton.end(exit);
-    }
-
-    fn is_over(&self) -> bool {
-        match self.life {
-            Life::Serving => false,
-            Life::Retiring { until, quick } => {
-                let is_over = |seat: &Seat| seat.is_stuck() || (quick && !seat.has_request());
-                self.tools.clock.now >= until || self.seats.iter().all(|(_, seat)| is_over(seat))
-            }
-        }
-    }
-
     /// What is done once in a while.
     #[inline]
     fn tidy_up(&mut self) {
@@ -447,128 +378,6 @@ impl Reactor {
         }
         // A millisecond more, since the clock's are cut off: waking early would only mean to wait again.
         (until != NEVER).then(|| Duration::from_millis(until.saturating_sub(now) + 1))
-    }
-
-    #[inline]
-    fn react(&mut self, event: Happening) {
-        match event.token {
-            CHANNEL => self.hear_arbiter(),
-            SIGNALS => self.hear_signals(),
-            // What it was woken for is looked at in each round.
-            token if token == WAKER.0 => {}
-            token if token >= CONNECTIONS => {
-                let key = token - CONNECTIONS;
-                let Some(seat) = self.seats.get_mut(key) else { return };
-                if event.readable {
-                    seat.note_readable(event.hung_up);
-                }
-                if event.gone {
-                    seat.note_gone();
-                }
-                match seat {
-                    // One that is listed has its turn when the list comes to it.
-                    Seat::Here(connection) if connection.listed => {}
-                    Seat::Here(_) => self.advance(key),
-                    Seat::Away(away) => Self::see_to(away, key, &self.tools.common),
-                }
-            }
-            token => self.accept_some(token - LISTENERS),
-        }
-    }
-
-    /// Goes on with a connection that was listed, unless it is gone and its key another's.
-    fn take_up(&mut self, listed: Listed) {
-        if let Some(Seat::Here(connection)) = self.seats.get_mut(listed.key)
-            && connection.deadline.serial() == listed.serial
-            && connection.listed
-        {
-            connection.listed = false;
-            self.advance(listed.key);
-        }
-    }
-
-    #[inline]
-    fn advance(&mut self, key: usize) {
-        let Some(Seat::Here(connection)) = self.seats.get_mut(key) else { return };
-        let was_spare = connection.spare_since().is_some();
-        let verdict = connection.advance(&mut self.tools);
-        self.follow(key, was_spare, verdict);
-    }
-
-    /// Does what a connection's step has come to, before which it was spare or not.
-    #[inline]
-    fn follow(&mut self, key: usize, was_spare: bool, verdict: Verdict) {
-        let Some(Seat::Here(connection)) = self.seats.get_mut(key) else { return };
-        self.spare = self.spare + usize::from(connection.spare_since().is_some()) - usize::from(was_spare);
-        match verdict {
-            Verdict::Wait => self.await_events(key),
-            Verdict::Again | Verdict::AwaitTurn => {
-                self.deadlines.watch(key, &mut connection.deadline);
-                if !connection.listed {
-                    connection.listed = true;
-                    let listed = Listed { key, serial: connection.deadline.serial() };
-                    let list = if verdict == Verdict::Again { &mut self.ready } else { &mut self.queued };
-                    list.push_back(listed);
-                    self.forget_left_behind();
-                }
-            }
-            Verdict::Run => self.send_away(key),
-            Verdict::Close => self.drop_connection(key),
-        }
-    }
-
-    /// Keeps entries that have been left behind from piling up while no thread is free.
-    fn forget_left_behind(&mut self) {
-        if self.queued.len() > 2 * self.seats.len() + 64 {
-            let seats = &self.seats;
-            let is_current = |listed: &Listed| {
-                let connection = seats.get(listed.key).and_then(Seat::here);
-                connection.is_some_and(|one| one.listed && one.deadline.serial() == listed.serial)
-            };
-            self.queued.retain(is_current);
-        }
-    }
-
-    fn drop_connection(&mut self, key: usize) {
-        if let Some(Seat::Here(mut connection)) = self.seats.try_remove(key) {
-            self.spare -= usize::from(connection.spare_since().is_some());
-            connection.drop_everything(&mut self.tools);
-            connection.say_goodbye();
-            self.tools.common.board.set_connections(self.seats.len());
-            self.tools.habit.note_end(connection.requests);
-            // Closing the socket takes it out of the poll, unless the application has forked a process that holds it too;
-            // then what the poll still tells of it finds another connection of the key, or none, and does no harm.
-        }
-    }
-
-    /// Looks at one deadline that may have passed; tells whether there was one.
-    fn mind_deadline(&mut self) -> bool {
-        let now = self.tools.clock.now;
-        let due = self.deadlines.due(now, |key| self.seats.get_mut(key).map(Seat::deadline_mut));
-        let Some(key) = due else { return false };
-        match self.seats.get_mut(key) {
-            Some(Seat::Here(connection)) => {
-                let (was_spare, mut verdict) = (connection.spare_since().is_some(), Verdict::Wait);
-                if connection.deadline.at <= now {
-                    // Whatever list it stands in, what comes of this decides where it belongs; an entry that is left behind is
-                    // passed over.
-                    connection.listed = false;
-                    verdict = connection.late(&mut self.tools);
-                }
-                self.follow(key, was_spare, verdict);
-            }
-            Some(Seat::Away(away)) => {
-                if away.deadline.at <= now {
-                    away.deadline.at = NEVER;
-                    self.mind_late_request(key);
-                }
-                if let Some(seat) = self.seats.get_mut(key) {
-                    self.deadlines.watch(key, seat.deadline_mut());
-                }
-            }
-            None => {}
-        }
-        true
     }
 }
 

@@ -137,7 +137,7 @@ pub fn run_signal_handlers(py: Python<'_>) {
 /// Set in processes that the application has forked from a template or worker.
 static FORKED: AtomicBool = AtomicBool::new(false);
 
-/// Notes that other code than the server's has forked this process, for [`is_foreign_fork`] and [`leave_if_forked`]. To be called
+/// Notes that other code than the server's has forked this process, for `is_foreign_fork` and `leave_if_forked`. To be called
 /// in the new process before anything else runs there; it is async-signal-safe.
 pub fn note_foreign_fork() {
     FORKED.store(true, Relaxed);
