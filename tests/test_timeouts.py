@@ -247,6 +247,20 @@ def test_requests_that_follow_on_its_connection_are_not_run(start):
     assert server.get("/notes").json == []
 
 
+def test_a_client_that_has_sent_more_behind_it_gets_the_504_and_no_reset(start, gate):
+    server = start(1)
+    with server.wire(timeout=30) as wire:
+        wire.get(f"/stubborn?{gate.path}")
+        server.wait_log(late(f"GET /stubborn?{gate.path}"))
+        wire.get("/note?second")
+        gate.wait_inside(1)
+        gate.open()
+        server.wait_log(r"GET /stubborn\S+ has come back from the application")
+        wire.get("/note?third")
+        assert wire.reply().status == 504
+        assert wire.socket.recv(1) == b""
+
+
 # Who goes on.
 
 

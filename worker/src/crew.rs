@@ -27,6 +27,8 @@ use crate::reactor::{Baton, MAIN, Next, Reactor, WAKER, siblings};
 const LAST_STEPS: Duration = Duration::from_millis(500);
 /// A worker that takes longer than this to end has what keeps it from its end logged; less than `FINALISATION`.
 const SLOW_END: Duration = Duration::from_secs(1);
+/// Why threads may not start that could.
+const PATCHED: &str = "if something has replaced Python's threading, such as gevent's monkey patching, set threads = 1";
 /// How long the threads may take to start.
 const FIRST_STEPS: Duration = Duration::from_secs(10);
 
@@ -121,7 +123,8 @@ impl Crew {
             let shared = Arc::clone(shared);
             *shared.alive() += 1;
             start_thread(py, &format!("tapster-{number}"), move |py| live(py, number, &shared)).map_err(|error| {
-                failed(&format!("can't start thread {number} of threads = {}", self.threads), &error)
+                let what = format!("can't start thread {number} of threads = {}", self.threads);
+                failed(&what, &format!("{error}; {PATCHED}"))
             })?;
         }
         let until = tapster_sys::stamp::monotonic() + FIRST_STEPS;
@@ -130,11 +133,7 @@ impl Crew {
             if tapster_sys::stamp::monotonic() > until || *shared.alive() + 1 < self.threads {
                 return Err(failed(
                     "the application's threads did not start",
-                    &format!(
-                        "threads = {}; if something has replaced Python's threading, such as gevent's monkey patching, set \
-                         threads = 1",
-                        self.threads
-                    ),
+                    &format!("threads = {}; {PATCHED}", self.threads),
                 ));
             }
             py.detach(|| std::thread::sleep(Duration::from_micros(200)));

@@ -8,6 +8,7 @@
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 
+use nix::errno::Errno;
 use nix::sys::sendfile::sendfile64;
 use tapster_python::HIGH_WATER;
 use tapster_wire::Outbox;
@@ -214,13 +215,27 @@ impl FilePart {
                     (self.offset, self.left) = (self.offset + sent as u64, self.left - sent as u64);
                     room -= sent;
                 }
-                Err(nix::errno::Errno::EAGAIN) => return Ok(Flow::Stopped),
-                Err(nix::errno::Errno::EINTR) => {}
-                Err(error) => return Err(error.into()),
+                Err(Errno::EAGAIN) => return Ok(Flow::Stopped),
+                Err(Errno::EINTR) => {}
+                Err(error) => {
+                    if is_of_file(error) {
+                        let wanted = &self.wanted;
+                        log::error!(
+                            "can't read the file that was being sent for {wanted}: {error}; its client is cut off"
+                        );
+                    }
+                    return Err(error.into());
+                }
             }
         }
         Ok(if self.left > 0 { Flow::Paused } else { Flow::Stopped })
     }
+}
+
+/// Whether an error of sendfile(2) is about the file, and not about the client.
+#[cold]
+fn is_of_file(error: Errno) -> bool {
+    matches!(error, Errno::EIO | Errno::EINVAL | Errno::EOVERFLOW | Errno::ENOMEM | Errno::ESTALE | Errno::EACCES)
 }
 
 #[inline]
@@ -280,9 +295,14 @@ impl Spool {
                     self.sent += sent as u64;
                     room -= sent;
                 }
-                Err(nix::errno::Errno::EAGAIN) => return Ok(Flow::Stopped),
-                Err(nix::errno::Errno::EINTR) => {}
-                Err(error) => return Err(error.into()),
+                Err(Errno::EAGAIN) => return Ok(Flow::Stopped),
+                Err(Errno::EINTR) => {}
+                Err(error) => {
+                    if is_of_file(error) {
+                        log::error!("can't read what is kept on disk of a reply: {error}; its client is cut off");
+                    }
+                    return Err(error.into());
+                }
             }
         }
         Ok(if self.sent < self.file.len() { Flow::Paused } else { Flow::Stopped })

@@ -7,7 +7,7 @@ use tapster_wire::http1::{glimpse, reply};
 
 use super::{Connection, LAST_CALL, READS_AT_ONCE};
 use crate::job::Outcome;
-use crate::outgoing::Flow;
+use crate::outgoing::{Flow, Outgoing};
 use crate::state::{Farewell, Fill, State, Step, Then, Verdict};
 use crate::tools::Tools;
 
@@ -45,9 +45,18 @@ impl Connection {
         }))
     }
 
-    /// Its client has been told that the connection is over.
-    pub(crate) fn forget_client(&mut self) {
+    /// Its client has been told in the application's place that the connection is over, and may not have read that yet: so what
+    /// it still sends is thrown away, as behind any last reply.
+    #[cold]
+    pub(crate) fn see_off(&mut self, tools: &mut Tools) -> Verdict {
+        self.out = Outgoing::new(&tools.common.storage);
         self.farewell = Farewell::Needless;
+        // The poll has been told to forget it.
+        (self.polled, self.readable) = (false, true);
+        self.deadline.at = tools.clock.now + tools.times.linger;
+        self.spare_since = tools.clock.now;
+        self.state = State::Lingering;
+        self.advance(tools)
     }
 
     pub(super) fn flush(&mut self, then: Then, tools: &mut Tools) -> Step {

@@ -20,7 +20,6 @@ use crate::job::{Complete, Done, Job, Outcome};
 use crate::line::Sent;
 use crate::outgoing::Flow;
 use crate::seat::{Away, Lateness, Seat};
-use crate::state::Verdict;
 use crate::witness::Overdue;
 
 impl Reactor {
@@ -94,11 +93,7 @@ impl Reactor {
         tools.wanted.push(wanted);
         let verdict = match lateness {
             Lateness::InTime => connection.complete(outcome, tools),
-            // Its client has been told that the connection is over.
-            _ if connection.line.is_closed() => {
-                connection.forget_client();
-                Verdict::Close
-            }
+            _ if connection.line.is_closed() => connection.see_off(tools),
             // It was the work behind a whole reply that took too long. Nobody but the log need hear of it.
             Lateness::TimedOut => connection.complete(outcome, tools),
             Lateness::Stuck => connection.complete(outcome.closing(), tools),
