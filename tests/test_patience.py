@@ -78,7 +78,8 @@ def test_a_worker_whose_interpreter_lock_is_never_given_back_is_killed(serve, tm
         "    threading.Timer(0.2, lambda: ctypes.PyDLL(None).sleep(60)).start()\n"
         "    return [b'held']\n"
     )
-    server = serve("holds:application", "--timeout", "1", "--pythonpath", tmp_path)
+    # The next worker may have its lock kept as well, and then takes that long to end.
+    server = serve("holds:application", "--timeout", "1", "--graceful-timeout", "2", "--pythonpath", tmp_path)
     worker = server.live()[0].pid
     assert server.get("/").text == "held"
     # Something has to happen for the worker to notice that it can't go on.

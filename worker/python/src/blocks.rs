@@ -50,7 +50,8 @@ impl<'a, 'py> Blocks<'a, 'py> {
             // While there was no room, other threads may have changed the list. What is missing then is told as a body
             // that is too short.
             let Some(block) = self.bytes(place) else { break };
-            if block.len() > HIGH_WATER {
+            // The last is the server's to keep or to give up: the application is not held for it.
+            if block.len() > HIGH_WATER && place + 1 < self.count {
                 self.send_large(place, start);
                 continue;
             }
