@@ -74,10 +74,12 @@ impl Backlog {
         flow
     }
 
-    /// Whether nothing is waiting and `also` holds, which is asked while no thread can take the bytes away.
-    pub(crate) fn is_sent_and(&self, also: impl FnOnce() -> bool) -> bool {
+    /// Whether nothing is waiting, which `then` is told while no thread can take the bytes away.
+    pub(crate) fn is_sent_and(&self, then: impl FnOnce(bool)) -> bool {
         let place = self.unsent();
-        place.as_ref().is_none_or(|unsent| unsent.is_empty()) && also()
+        let is_sent = place.as_ref().is_none_or(|unsent| unsent.is_empty());
+        then(is_sent);
+        is_sent
     }
 
     /// The reply is complete: what is left of it goes back to its connection.

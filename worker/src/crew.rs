@@ -265,6 +265,11 @@ impl Shared {
                         reactor = self.leave_for_signals(held, player);
                         continue;
                     }
+                    // It has taken the reactor before it has looked at what it was woken for.
+                    Next::Wait if player.number == MAIN && self.baton.take_signal() => {
+                        reactor = self.leave_for_signals(held, player);
+                        continue;
+                    }
                     Next::Wait => match held.wait() {
                         Ok(()) => None,
                         Err(error) if error.kind() == ErrorKind::Interrupted => {

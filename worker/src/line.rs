@@ -46,6 +46,13 @@ impl Line {
         if self.answer.take() { Ok(()) } else { Err(ErrorKind::BrokenPipe.into()) }
     }
 
+    /// What was sent so far was an interim reply; where all of it has left, nothing of the final one has.
+    pub(crate) fn note_interim(&self) {
+        if !self.backlog.is_waiting() {
+            self.answer.note_interim();
+        }
+    }
+
     /// All of the application's reply has left, or is in the backlog.
     #[inline]
     pub(crate) fn note_whole(&self) {
@@ -69,20 +76,24 @@ impl Line {
 
     /// Ends the connection in order if the reply is whole and all of it has left, though its thread has not come back with it:
     /// that is not to be waited for. What the client still sends is thrown away, since unread it would make the last close a
-    /// reset (RFC 9112 section 9.6), and cost the client what it has not read.
+    /// reset (RFC 9112 section 9.6), and cost the client what it has not read. Tells whether some of a whole reply is left.
     #[cold]
-    pub(crate) fn part(&self) {
+    pub(crate) fn part(&self) -> bool {
         // A thread that brings the reply back says so before it empties the backlog.
-        let parts = self.backlog.is_sent_and(|| {
-            self.answer.is_whole() && {
+        let mut is_whole = false;
+        let is_sent = self.backlog.is_sent_and(|is_sent| {
+            is_whole = self.answer.is_whole();
+            if is_sent && is_whole {
                 // The reply may end with the connection, which then has been prepared for being cut off.
                 self.socket.reset_on_close(false);
-                self.socket.finish().is_ok()
+                // It fails where the client is gone.
+                let _ = self.socket.finish();
             }
         });
-        if parts {
+        if is_sent && is_whole {
             self.socket.discard();
         }
+        is_whole && !is_sent
     }
 
     /// Whether the server has ended the application's right to answer.

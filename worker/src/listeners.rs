@@ -15,7 +15,7 @@ use mio::Poll;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname, setsockopt, sockopt};
+use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname, getsockopt, setsockopt, sockopt};
 use tapster_ipc::Slot;
 use tapster_sys::epoll;
 
@@ -136,9 +136,12 @@ impl Listeners {
             } else {
                 epoll::remove(poll.registry().as_fd(), fd)
             };
-            changed.map_err(|error| match getsockname::<SockaddrStorage>(fd.as_raw_fd()) {
-                Ok(_) => lost::explained(lost::EPOLL, poll.as_raw_fd(), error),
-                Err(_) => lost::explained("a listener", fd.as_raw_fd(), error),
+            changed.map_err(|error| match getsockopt(&fd, sockopt::AcceptConn) {
+                // Where the poll does not know it, another listener has taken its number.
+                Ok(true) if error.raw_os_error() != Some(Errno::ENOENT as i32) => {
+                    lost::explained(lost::EPOLL, poll.as_raw_fd(), error)
+                }
+                _ => lost::explained("a listener", fd.as_raw_fd(), error),
             })?;
         }
         self.armed = open;
@@ -196,11 +199,8 @@ impl Listeners {
     #[cold]
     fn looks_old(&mut self, number: usize, socket: &Socket, moment: Millis, now: Millis) -> bool {
         match socket.since_last_data() {
-            Some(waited) => {
-                // Those behind it have come later.
-                self.fresh_since[number] = now.saturating_sub(waited);
-                waited >= moment
-            }
+            // One that has not may only have sent late, and those behind it have come before that.
+            Some(waited) => waited >= moment,
             None => {
                 let nobody = PollFd::new(self.all[number].as_fd(), PollFlags::POLLIN);
                 if poll(&mut [nobody], PollTimeout::ZERO) == Ok(0) {

@@ -59,6 +59,10 @@ impl Sink for ReplySink<'_> {
         Ok(())
     }
 
+    fn note_interim(&mut self) {
+        self.line.note_interim();
+    }
+
     fn send_file(&mut self, file: OwnedFd, offset: u64, length: u64) {
         let mut wanted = Wanted::default();
         wanted.note(self.head, self.buffer);
@@ -71,6 +75,11 @@ impl Sink for ReplySink<'_> {
             return;
         }
         self.line.socket.reset_on_close(true);
+        // Or has begun to say at this moment.
+        if self.line.is_closed() {
+            self.line.socket.reset_on_close(false);
+            return;
+        }
         *self.fragile = true;
     }
 

@@ -117,9 +117,17 @@ impl Witness {
         Ok(())
     }
 
-    /// Whether it waits for the interpreter's lock, which somebody does not give away.
-    pub(crate) fn is_kept_waiting(&self) -> bool {
-        self.unseen.load(Relaxed) > 0
+    /// Whether it waits for the interpreter's lock, which somebody does not give away for as long as `patience`. Not to be called
+    /// by a thread that holds it.
+    pub(crate) fn is_kept_waiting(&self, patience: Duration) -> bool {
+        let until = tapster_sys::stamp::monotonic() + patience;
+        while self.unseen.load(Relaxed) > 0 {
+            if tapster_sys::stamp::monotonic() > until {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        false
     }
 
     /// Ends the thread, and waits for that: none may wait for the interpreter's lock when the interpreter ends. Not to be called

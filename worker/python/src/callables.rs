@@ -115,6 +115,7 @@ unsafe fn hint(py: Python<'_>, shared: NonNull<Shared>, headers: &Bound<'_, PyAn
         if response.takes_hints() {
             response.send_hints(&hints.0);
             wait_for_room(py, shared, 0);
+            (*shared.as_ptr()).response.end_hints();
         }
         (*shared.as_ptr()).response.progress();
     }

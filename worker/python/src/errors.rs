@@ -1,7 +1,7 @@
 //! `wsgi.errors` (PEP 3333, "Input and Error Streams"): where an application's own complaints go.
 //!
-//! One object a process, made by `errors.py`, over the log file or over a descriptor of its own of the standard error stream. In
-//! the second case what is written goes to whatever `sys.stderr` is at that moment, as long as that can be written to; so who
+//! One object a process, made by `errors.py`, over the log file or over the standard error stream's descriptor. In the
+//! second case what is written goes to whatever `sys.stderr` is at that moment, as long as that can be written to; so who
 //! replaces that stream gets these lines too, and who closes it takes them from nobody. The functions that do this are
 //! built-in ones: `print` calls `write` twice a line, and no other thread runs Python code in between.
 

@@ -105,13 +105,13 @@ pub fn wake_on_signals(py: Python<'_>, waker: OwnedFd) -> PyResult<()> {
     let set = py.import("signal")?.getattr("set_wakeup_fd")?;
     let options = [("warn_on_full_buffer", false)].into_py_dict(py)?;
     let before: i32 = set.call((waker.as_raw_fd(),), Some(&options))?.extract()?;
-    if before == -1 {
-        // It is Python's now, which never closes it.
+    // What the application has chosen for a buffer that is full can't be asked. Python does not take back what is closed, or
+    // blocks, by now.
+    if before == -1 || set.call1((before,)).is_err() {
+        // It is Python's now, which never closes it: another file of that number would get what is written.
         let _ = waker.into_raw_fd();
-        return Ok(());
     }
-    // What the application has chosen for a buffer that is full can't be asked.
-    set.call1((before,)).map(drop)
+    Ok(())
 }
 
 /// Runs what the application has registered with `atexit`, and writes out what Python still buffers: for a worker that can't

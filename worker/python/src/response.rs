@@ -24,6 +24,9 @@ pub trait Sink {
     /// Where the client is gone.
     fn send(&mut self, out: &mut Outbox, more: &[u8]) -> io::Result<()>;
 
+    /// What has been sent so far, and has left, was an interim reply.
+    fn note_interim(&mut self);
+
     /// The rest of the reply is this part of a file: `length` bytes from `offset`, whatever position the descriptor has. It is
     /// sent behind everything else, at the client's pace, and so when the application is done; an ending that breaks the
     /// connection comes behind it.
@@ -197,6 +200,16 @@ impl Response {
     pub(crate) fn send_hints(&mut self, fields: &[u8]) {
         reply::early_hints(self.out.end(), fields);
         self.send_now(&[]);
+    }
+
+    /// The hints have left as far as is known; the final reply has not begun.
+    pub(crate) fn end_hints(&mut self) {
+        if let Line::Up { mut sink, .. } = self.line
+            && self.out.is_empty()
+        {
+            // SAFETY: as in `send_now`.
+            unsafe { sink.as_mut() }.note_interim();
+        }
     }
 
     /// Whether the body will not be sent whatever it is (HEAD, 204, 304), its head being declared.

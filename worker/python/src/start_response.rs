@@ -69,15 +69,14 @@ impl Definition {
         Self(ffi::PyMethodDef { ml_name, ml_meth: function, ml_flags: flags, ml_doc })
     }
 
-    /// A function over `capsule`, which may be null where the function makes no use of it.
+    /// A function over `own`, its first argument, which may be null where the function makes no use of it.
     ///
     /// # Safety
-    /// `capsule` is null or a live object.
-    pub(crate) unsafe fn function(&'static self, py: Python<'_>, capsule: *mut ffi::PyObject) -> PyResult<Py<PyAny>> {
+    /// `own` is null or a live object.
+    pub(crate) unsafe fn function(&'static self, py: Python<'_>, own: *mut ffi::PyObject) -> PyResult<Py<PyAny>> {
         let definition = std::ptr::from_ref(&self.0).cast_mut();
-        // SAFETY: attached by `py`; the definition is a static, and the caller's promise is for the capsule.
-        let function =
-            unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, capsule, null_mut())) };
+        // SAFETY: attached by `py`; the definition is a static, and the caller's promise is for `own`.
+        let function = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, own, null_mut())) };
         function.map(Bound::unbind)
     }
 }

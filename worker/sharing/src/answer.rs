@@ -44,6 +44,13 @@ impl Answer {
         !matches!(self.0.compare_exchange(OPEN, TAKEN, Relaxed, Relaxed), Err(CLOSED))
     }
 
+    /// What has left was an interim reply, and all of it has: a final one may still be anybody's (RFC 9110 section 15.2).
+    #[inline]
+    pub fn note_interim(&self) {
+        // Where the server has cut the client off it stays so.
+        let _ = self.0.compare_exchange(TAKEN, OPEN, Relaxed, Relaxed);
+    }
+
     /// All of the application's reply has left, or is in the backlog.
     #[inline]
     pub fn note_whole(&self) {
@@ -100,15 +107,18 @@ mod tests {
     fn each_step_does_what_the_table_says() {
         #[rustfmt::skip]
         let table = [
-            // from,   take,           whole,     bring back,         close
-            (OPEN,      (true, TAKEN),     OPEN,      (true, RETURNING),  (Nothing, CLOSED)),
-            (TAKEN,     (true, TAKEN),     WHOLE,     (true, RETURNING),  (Part, CLOSED)),
-            (WHOLE,     (true, WHOLE),     WHOLE,     (true, RETURNING),  (Whole, WHOLE)),
-            (RETURNING, (true, RETURNING), RETURNING, (true, RETURNING),  (Whole, RETURNING)),
-            (CLOSED,    (false, CLOSED),   CLOSED,    (false, CLOSED),    (Part, CLOSED)),
+            // from,   take,           interim,   whole,     bring back,         close
+            (OPEN,      (true, TAKEN),     OPEN,      OPEN,      (true, RETURNING),  (Nothing, CLOSED)),
+            (TAKEN,     (true, TAKEN),     OPEN,      WHOLE,     (true, RETURNING),  (Part, CLOSED)),
+            (WHOLE,     (true, WHOLE),     WHOLE,     WHOLE,     (true, RETURNING),  (Whole, WHOLE)),
+            (RETURNING, (true, RETURNING), RETURNING, RETURNING, (true, RETURNING),  (Whole, RETURNING)),
+            (CLOSED,    (false, CLOSED),   CLOSED,    CLOSED,    (false, CLOSED),    (Part, CLOSED)),
         ];
         let word = |answer: &Answer| answer.0.load(Relaxed);
-        for (from, take, whole, bring_back, close) in table {
+        for (from, take, interim, whole, bring_back, close) in table {
+            let answer = at(from);
+            answer.note_interim();
+            assert_eq!(word(&answer), interim, "note_interim from {from}");
             let answer = at(from);
             assert_eq!((answer.is_whole(), answer.is_closed()), (from == WHOLE, from == CLOSED), "{from}");
             assert_eq!((answer.take(), word(&answer)), take, "take from {from}");

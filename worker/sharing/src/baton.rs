@@ -207,6 +207,12 @@ impl<R, D> Baton<R, D> {
         }
     }
 
+    /// Whether the main thread, which asks, has been passed a signal since it last heard of one.
+    #[inline]
+    pub fn take_signal(&self) -> bool {
+        self.has_signal.load(Ordering::Relaxed) && self.has_signal.swap(false, Ordering::Relaxed)
+    }
+
     /// A signal has come to another thread than the main one, which is to hear of it.
     pub fn pass_signal_on(&self) {
         self.has_signal.store(true, Ordering::Relaxed);

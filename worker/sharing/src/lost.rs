@@ -16,7 +16,7 @@ pub const EPOLL: &str = "the worker's epoll instance";
 pub fn is_lost(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(Errno::from_raw),
-        Some(Errno::EBADF | Errno::ENOTSOCK | Errno::EINVAL | Errno::EPERM)
+        Some(Errno::EBADF | Errno::ENOTSOCK | Errno::EINVAL | Errno::EPERM | Errno::ENOENT)
     )
 }
 

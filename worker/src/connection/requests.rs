@@ -11,6 +11,10 @@ use crate::job::Complete;
 use crate::state::{Fill, State, Step, Verdict};
 use crate::tools::Tools;
 
+/// What helps where requests wait for too long.
+const ADVICE: &str = "more threads (where the application waits for others), more workers (where it computes) or a faster \
+                      application would help";
+
 impl Connection {
     /// The PROXY header tells the client's address (the protocol's text, section 2: nothing is served before it is here).
     pub(super) fn read_preface(&mut self, tools: &mut Tools) -> Step {
@@ -151,10 +155,7 @@ impl Connection {
     /// The request has waited for too long.
     pub(super) fn refuse_old(&mut self, tools: &mut Tools) -> Step {
         if tools.refusals.busy_notices.is_time(tools.clock.now) {
-            log::warn!(
-                "a request waited longer than queue_timeout for a free thread, and got a 503; more threads (where the \
-                 application waits for others), more workers (where it computes) or a faster application would help"
-            );
+            log::warn!("a request waited longer than queue_timeout for a free thread, and got a 503; {ADVICE}");
         }
         self.refuse(&Reason::Busy.into(), tools)
     }
@@ -185,10 +186,7 @@ impl Connection {
         }
         if !waits && !tools.turns.wait() {
             if tools.refusals.busy_notices.is_time(tools.clock.now) {
-                log::warn!(
-                    "a request got a 503, since limit_queue requests wait for a free thread already; more threads (where the \
-                     application waits for others), more workers (where it computes) or a faster application would help"
-                );
+                log::warn!("a request got a 503, since limit_queue requests wait for a free thread already; {ADVICE}");
             }
             return self.refuse(&Reason::QueueFull.into(), tools);
         }

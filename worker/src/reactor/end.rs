@@ -1,5 +1,7 @@
 //! The reactor's end: when it is over, and what becomes of the requests that are left, and is told of them.
 
+use std::time::Duration;
+
 use nix::sys::signal::{Signal, raise};
 use tapster_ipc::ExitCode;
 
@@ -26,9 +28,7 @@ impl Reactor {
                 Seat::Away(away) if away.lateness == Lateness::InTime => {
                     left += 1;
                     main_is_stuck |= away.thread == MAIN && is_quick;
-                    if away.line.close() == Sent::Whole {
-                        away.line.part();
-                    } else {
+                    if away.line.close() != Sent::Whole || away.line.part() {
                         away.line.socket.cut();
                         cut_off.note(|| away.wanted.to_string());
                     }
@@ -36,7 +36,10 @@ impl Reactor {
                 // Its client has been told already, or has its reply.
                 Seat::Away(away) => {
                     left += 1;
-                    away.line.part();
+                    if away.line.part() {
+                        away.line.socket.cut();
+                        cut_off.note(|| away.wanted.to_string());
+                    }
                     main_is_stuck |= away.thread == MAIN && (is_quick || away.lateness == Lateness::Stuck);
                 }
             }
@@ -47,7 +50,7 @@ impl Reactor {
             Life::Retiring { quick: true, .. } => "a quick stop waits for no longer",
             Life::Retiring { .. } => "graceful_timeout is over",
         });
-        if self.tools.common.witness.is_kept_waiting() {
+        if self.tools.common.witness.is_kept_waiting(WITNESS_PATIENCE) {
             // Nothing of Python's can run any more; but so it still prints the stacks of all threads (faulthandler).
             log::error!("a thread of the worker keeps the interpreter's lock, so the worker ends by SIGABRT");
             let _ = raise(Signal::SIGABRT);
@@ -74,6 +77,9 @@ impl Reactor {
         }
     }
 }
+
+/// Who waits for the interpreter's lock for longer than this at the worker's end is kept from it.
+const WITNESS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// So many are named.
 const NAMED: usize = 5;

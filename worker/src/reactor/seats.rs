@@ -1,5 +1,9 @@
 //! What is done with the connections: each is moved on where an event, its place in a list or its deadline says so.
 
+use std::os::fd::{AsFd, AsRawFd};
+
+use mio::unix::SourceFd;
+
 use super::{CHANNEL, Happening, LISTENERS, Listed, Reactor, SIGNALS, WAKER};
 use crate::common::CONNECTIONS;
 use crate::deadlines::NEVER;
@@ -94,8 +98,13 @@ impl Reactor {
             connection.say_goodbye();
             self.tools.common.board.set_connections(self.seats.len());
             self.tools.habit.note_end(connection.requests);
-            // Closing the socket takes it out of the poll, unless the application has forked a process that holds it too;
-            // then what the poll still tells of it finds another connection of the key, or none, and does no harm.
+            // Closing the socket takes it out of the poll, unless the application has forked a process that holds it too: then
+            // the poll would still tell of it, and that would be taken for news of the next connection of the key.
+            if connection.polled && tapster_sys::fork::has_forked() {
+                let socket = connection.line.socket.as_fd().as_raw_fd();
+                // It fails where the poll has been told to forget it already.
+                let _ = self.poll.registry().deregister(&mut SourceFd(&socket));
+            }
         }
     }
 
