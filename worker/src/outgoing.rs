@@ -6,7 +6,7 @@
 //! It never closes a connection: errors are its owner's. Used by `connection`, and by `backlog` while the application is at work.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::sendfile::sendfile64;
@@ -45,9 +45,10 @@ pub(crate) enum Flow {
 #[derive(Debug)]
 pub(crate) struct FilePart {
     file: OwnedFd,
+    /// From here, in bytes,
     offset: u64,
-    /// Bytes.
-    left: u64,
+    /// to here.
+    end: u64,
     /// The request that it is sent for.
     wanted: Wanted,
 }
@@ -114,7 +115,7 @@ impl Outgoing {
         match &mut self.file {
             Some(part) if self.memory.is_empty() && self.disk.waiting() == 0 => {
                 let flow = part.send(socket)?;
-                if part.left == 0 {
+                if part.left() == 0 {
                     self.file = None;
                 }
                 Ok(flow)
@@ -135,7 +136,7 @@ impl Outgoing {
 
     /// How many bytes are waiting.
     pub(crate) fn waiting(&self) -> u64 {
-        let file = self.file.as_ref().map_or(0, |part| part.left);
+        let file = self.file.as_ref().map_or(0, |part| part.left());
         self.memory.waiting().len() as u64 + self.disk.waiting() + file
     }
 
@@ -196,40 +197,54 @@ impl Disk {
 impl FilePart {
     /// So many bytes from that place on, as the reply to a request.
     pub(crate) fn new(file: OwnedFd, offset: u64, length: u64, wanted: Wanted) -> Self {
-        Self { file, offset, left: length, wanted }
+        Self { file, offset, end: offset.saturating_add(length), wanted }
     }
 
-    /// Sends what the socket takes, or [`AT_ONCE`].
+    fn left(&self) -> u64 {
+        self.end - self.offset
+    }
+
     fn send(&mut self, socket: &Socket) -> io::Result<Flow> {
-        let mut room = AT_ONCE;
-        while self.left > 0 && room > 0 {
-            let mut offset = self.offset.cast_signed();
-            let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(room);
-            match sendfile64(socket, &self.file, Some(&mut offset), count) {
-                Ok(0) => {
-                    let wanted = &self.wanted;
-                    log::warn!("the file that was being sent for {wanted} became shorter; its client is cut off");
-                    return Err(ErrorKind::UnexpectedEof.into());
+        let wanted = &self.wanted;
+        send_file(socket, &self.file, &mut self.offset, self.end, |what| {
+            log::error!("the file that was being sent for {wanted} {what}; its client is cut off");
+        })
+    }
+}
+
+/// Sends what the socket takes of a file from `offset`, which moves on, to `end`; or [`AT_ONCE`]. What is wrong with the file
+/// itself is told to `complain`, as the end of a sentence about it.
+fn send_file(
+    socket: &Socket,
+    file: &impl AsFd,
+    offset: &mut u64,
+    end: u64,
+    complain: impl Fn(&str),
+) -> io::Result<Flow> {
+    let mut room = AT_ONCE;
+    while *offset < end && room > 0 {
+        let mut place = offset.cast_signed();
+        let count = usize::try_from(end - *offset).unwrap_or(usize::MAX).min(room);
+        match sendfile64(socket, file, Some(&mut place), count) {
+            Ok(0) => {
+                complain("became shorter");
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            Ok(sent) => {
+                *offset += sent as u64;
+                room -= sent;
+            }
+            Err(Errno::EAGAIN) => return Ok(Flow::Stopped),
+            Err(Errno::EINTR) => {}
+            Err(error) => {
+                if is_of_file(error) {
+                    complain(&format!("can't be read: {error}"));
                 }
-                Ok(sent) => {
-                    (self.offset, self.left) = (self.offset + sent as u64, self.left - sent as u64);
-                    room -= sent;
-                }
-                Err(Errno::EAGAIN) => return Ok(Flow::Stopped),
-                Err(Errno::EINTR) => {}
-                Err(error) => {
-                    if is_of_file(error) {
-                        let wanted = &self.wanted;
-                        log::error!(
-                            "can't read the file that was being sent for {wanted}: {error}; its client is cut off"
-                        );
-                    }
-                    return Err(error.into());
-                }
+                return Err(error.into());
             }
         }
-        Ok(if self.left > 0 { Flow::Paused } else { Flow::Stopped })
     }
+    Ok(if *offset < end { Flow::Paused } else { Flow::Stopped })
 }
 
 /// Whether an error of sendfile(2) is about the file, and not about the client.
@@ -283,28 +298,10 @@ fn spool(memory: &mut Outbox, disk: &mut Disk, storage: &Storage) -> bool {
 }
 
 impl Spool {
-    /// Sends what the socket takes, or [`AT_ONCE`].
     fn send(&mut self, socket: &Socket) -> io::Result<Flow> {
-        let mut room = AT_ONCE;
-        while self.sent < self.file.len() && room > 0 {
-            let mut offset = self.sent.cast_signed();
-            let count = usize::try_from(self.file.len() - self.sent).unwrap_or(usize::MAX).min(room);
-            match sendfile64(socket, self.file.file(), Some(&mut offset), count) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(sent) => {
-                    self.sent += sent as u64;
-                    room -= sent;
-                }
-                Err(Errno::EAGAIN) => return Ok(Flow::Stopped),
-                Err(Errno::EINTR) => {}
-                Err(error) => {
-                    if is_of_file(error) {
-                        log::error!("can't read what is kept on disk of a reply: {error}; its client is cut off");
-                    }
-                    return Err(error.into());
-                }
-            }
-        }
-        Ok(if self.sent < self.file.len() { Flow::Paused } else { Flow::Stopped })
+        let end = self.file.len();
+        send_file(socket, self.file.file(), &mut self.sent, end, |what| {
+            log::error!("what is kept on disk of a reply {what}; its client is cut off");
+        })
     }
 }
