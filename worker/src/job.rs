@@ -107,7 +107,7 @@ impl Job {
             head,
             buffer: connection.input.bytes(),
             server: &common.servers[connection.listener],
-            peer: &mut connection.peer,
+            peer: &connection.peer,
             origin,
             body,
         };

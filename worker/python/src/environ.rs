@@ -9,6 +9,7 @@ use crate::exchange::Request;
 use crate::input::{Inputs, RequestBody};
 use crate::names::{Names, Seen, is_framing, key_of};
 use crate::origin::{lay_over, server_name_and_port};
+use crate::peer::Texts;
 use crate::start_response::{Over, StartResponse};
 use crate::text::{interned, latin1};
 
@@ -16,6 +17,7 @@ use crate::text::{interned, latin1};
 pub(crate) struct Environs {
     keys: Keys,
     names: Names,
+    peers: Texts,
     inputs: Inputs,
     /// Where a path is decoded, kept for its memory.
     decoded: Vec<u8>,
@@ -82,7 +84,8 @@ impl Environs {
             post: key(c"POST"),
             http10: key(c"HTTP/1.0"),
         };
-        Ok(Self { keys, names: Names::new(py), inputs: Inputs::new(py)?, decoded: Vec::new() })
+        let (names, peers, inputs) = (Names::new(py), Texts::new(), Inputs::new(py)?);
+        Ok(Self { keys, names, peers, inputs, decoded: Vec::new() })
     }
 
     /// The request's `environ`, with the functions that `start` has for it.
@@ -99,7 +102,7 @@ impl Environs {
         self.request_line(&dict, head, buffer)?;
 
         let keys = &self.keys;
-        peer.tell(&dict, keys)?;
+        peer.tell(&dict, keys, &mut self.peers)?;
         let host = head.host.map_or(&b""[..], |host| host.of(buffer));
         if server.named_by_host {
             let (name, port) = server_name_and_port(host, origin.scheme);

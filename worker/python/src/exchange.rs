@@ -39,7 +39,7 @@ pub struct Request<'a> {
     /// Where it came in.
     pub server: &'a Server,
     /// Where it came from.
-    pub peer: &'a mut Peer,
+    pub peer: &'a Peer,
     /// What proxies that are trusted say of where it came from before.
     pub origin: Origin<'a>,
     /// Its body.
