@@ -61,6 +61,18 @@ def test_a_client_of_http_1_0_gets_none(server):
 
 
 @tapster
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_request_that_is_late_behind_a_hint_gets_its_504(serve, tmp_path, threads):
+    server = serve("hints:application", "--threads", str(threads), "--timeout", "1", "--timeout-grace", "60")
+    with server.wire() as wire:
+        assert wire.get(f"/one?{tmp_path / 'never'}").reply().status == 103
+        reply = wire.reply()
+        assert (reply.status, reply.header("connection"), reply.header("link")) == (504, "close", None)
+        wire.expect_closed()
+    server.wait_log(r"the request GET /one\?.* longer than timeout = 1s: its client gets a 504")
+
+
+@tapster
 def test_they_are_not_offered_where_that_is_set(serve):
     server = serve("hints:application", "--no-early-hints", "--keep-alive", "30")
     with server.wire() as wire:
