@@ -276,6 +276,7 @@ def test_a_worker_that_is_brought_to_its_end_is_replaced_and_the_log_says_why(st
     ("what", "said"),
     [
         ("closes-listeners", "a listener"),
+        ("replaces-listeners", "a listener"),
         ("closes-poll", "the worker's epoll instance"),
         ("closes-wakes", "what wakes (a thread of the worker's|the worker's poll)"),
         ("closes-timer", "the monitor's timer"),

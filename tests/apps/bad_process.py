@@ -60,7 +60,7 @@ def limit_memory():
         KEPT.append(bytearray(1 << 20))
 
 
-def close_own(kind):
+def close_own(kind, close=os.close):
     """Closes what the server has open of a kind, and is not back at once."""
     for number in map(int, os.listdir("/proc/self/fd")):
         try:
@@ -68,8 +68,14 @@ def close_own(kind):
         except OSError:
             continue
         if target == f"anon_inode:[{kind}]" or (kind == "listener" and target.startswith("socket:") and listens(number)):
-            os.close(number)
+            close(number)
     time.sleep(0.1)
+
+
+def replace(number):
+    """Gives the number to a connection of the application's own."""
+    KEPT.append(socket.socketpair())
+    os.dup2(KEPT[-1][0].fileno(), number)
 
 
 def listens(number):
@@ -90,6 +96,7 @@ ENDS = {
     "closes-all": lambda: os.closerange(3, 1 << 16),
     "closes-all-later": lambda: (time.sleep(0.1), os.closerange(3, 1 << 16)),
     "closes-listeners": lambda: close_own("listener"),
+    "replaces-listeners": lambda: close_own("listener", replace),
     "closes-poll": lambda: close_own("eventpoll"),
     "closes-wakes": lambda: close_own("eventfd"),
     "closes-timer": lambda: close_own("timerfd"),
