@@ -6,19 +6,25 @@ import os
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from harness import wait_until
+from harness.gate import Gate
 from harness.interpreters import INTERPRETERS
 from harness.processes import alive, kill
+from harness.rest import wait_at_rest
 
 APP = """
 import os, sys, time
+import crowd
 
 def application(environ, start_response):
     path = environ["PATH_INFO"]
+    if path == "/stay":
+        crowd.at_gate(environ["QUERY_STRING"])
     if path.startswith("/fork"):
         child = os.fork()
         if child == 0:
@@ -72,6 +78,32 @@ def test_connections_end_while_a_forked_child_lives(server):
         idle.expect_closed()
         assert alive(child)
     kill([child])
+
+
+@pytest.mark.tapster
+def test_the_end_of_a_connection_that_a_forked_child_keeps_is_not_taken_for_anothers(server, tmp_path):
+    worker, gate = server.live()[0].pid, Gate(tmp_path / "gate")
+    with ExitStack() as stack:
+        stack.callback(gate.close)
+        closed, forks = (stack.enter_context(server.wire()) for _ in range(2))
+        assert closed.exchange("/pid").status == 200
+        child = int(forks.send("GET /fork-live?60 HTTP/1.0\r\n\r\n").reply().text)
+        stack.callback(kill, [child])
+        forks.expect_closed()
+        closed.expect_closed()
+        # These have the places of the two.
+        heirs = [stack.enter_context(server.wire()) for _ in range(2)]
+        wait_at_rest(worker)
+        busy = stack.enter_context(server.wire()).get(f"/stay?{gate.path}")
+        gate.wait_inside()
+        for wire in heirs:
+            wire.get("/pid")
+        wait_at_rest(worker)
+        closed.close()
+        wait_at_rest(worker)
+        gate.open()
+        assert [wire.reply().text for wire in (busy, *heirs)] == [str(worker)] * 3
+        assert alive(child)
 
 
 on_each_python = pytest.mark.parametrize("python", INTERPRETERS, ids=lambda each: each.name)
