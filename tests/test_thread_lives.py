@@ -199,6 +199,21 @@ def test_an_application_that_has_python_tell_it_of_signals_is_told(start, tmp_pa
     wait_until(lambda: notes(tmp_path) == ["signal in MainThread"], what="its handler has run")
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("how", ["closed", "closed-high", "blocking"])
+def test_where_it_is_told_in_a_file_that_is_none_no_client_gets_what_python_writes(start, tmp_path, how, threads):
+    server = start(threads, "--keep-alive", "60", env={"CROWD_WAKEUP": how})
+    with ExitStack() as stack:
+        wires = [stack.enter_context(server.wire()) for _ in range(8)]
+        for wire in wires:
+            wire.expect_open("/who")
+        for count in range(1, 4):
+            signal_main_thread(server, signal.SIGUSR1)
+            wait_until(lambda count=count: len(notes(tmp_path)) == count, what=f"its handler has run {count} times")
+        for wire in wires:
+            wire.expect_open("/who")
+
+
 @pytest.mark.parametrize("how", ["wait", "spin"])
 @pytest.mark.parametrize(("threads", "busy"), [(1, 1), (4, 4), (4, 1)], ids=["all_of_1", "all_of_4", "main_of_4"])
 def test_a_signal_handler_of_the_application_runs_while_the_main_thread_is_busy(start, tmp_path, gate, threads, busy, how):

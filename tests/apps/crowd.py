@@ -3,6 +3,7 @@ and that tell which thread they ran in. The path says what, the query how; what 
 
 import atexit
 import ctypes
+import fcntl
 import hashlib
 import json
 import mmap
@@ -38,7 +39,14 @@ if "CROWD_NOTES" in os.environ:
 if "CROWD_WAKEUP" in os.environ:
     WOKEN, WAKES = socket.socketpair()
     WAKES.setblocking(False)
+    if os.environ["CROWD_WAKEUP"] == "closed-high":
+        # A number that no descriptor of the server's gets.
+        WAKES = socket.socket(fileno=fcntl.fcntl(WAKES.detach(), fcntl.F_DUPFD, 200))
     signal.set_wakeup_fd(WAKES.fileno())
+    if os.environ["CROWD_WAKEUP"].startswith("closed"):
+        WAKES.close()
+    elif os.environ["CROWD_WAKEUP"] == "blocking":
+        WAKES.setblocking(True)
 if "CROWD_EXIT" in os.environ:
     # One that takes its time, of each kind.
     tapster.worker_exit(lambda: (time.sleep(float(os.environ["CROWD_EXIT"])), note_in_file("worker_exit took long")))
