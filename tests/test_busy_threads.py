@@ -2,6 +2,7 @@
 that needs no thread goes on: bytes in and out, refusals, deadlines, orders."""
 
 import signal
+import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -177,6 +178,21 @@ def test_a_request_that_waits_longer_than_queue_timeout_gets_a_503_and_is_not_ru
             assert json.reply().json["status"] == 503
         server.wait_log(r"\[WARNING\].* longer than queue_timeout .* 503; more threads .* would help")
         assert server.get("/notes").json == []
+
+
+def test_one_that_sends_late_does_not_hide_those_behind_it_that_have_waited_too_long(serve, gate):
+    # Over TCP, where each connection tells when something came on it.
+    server = serve("crowd:application", "--queue-timeout", "2")
+    with ExitStack() as stack:
+        with gate.filled(server, 1):
+            first = stack.enter_context(server.wire(timeout=30))
+            behind = [stack.enter_context(server.wire(timeout=30)).get("/note?late") for _ in range(3)]
+            wait = time.monotonic() + 2.5
+            wait_until(lambda: time.monotonic() > wait)
+            first.get("/who")
+        assert first.reply().status == 200
+        assert [wire.reply().status for wire in behind] == [503] * 3
+    assert server.get("/notes").json == []
 
 
 def test_new_connections_wait_in_the_sockets_queue(start):
