@@ -93,3 +93,19 @@ def test_a_client_of_a_whole_reply_whose_application_is_stuck_sees_a_tidy_end(st
     server.wait_log("WORKER TIMEOUT")
     wait_until(lambda: len(server.ready()) == 2, 20, "the worker is replaced")
     assert server.get("/notes").json == []
+
+
+@threads_1_or_4
+def test_one_that_is_on_its_way_when_its_worker_ends_is_named_and_its_client_sees_a_reset(serve, tmp_path, threads):
+    server = serve(APP, "--threads", str(threads), "--graceful-timeout", "1")
+    closing = tmp_path / "closing"
+    with server.wire(timeout=30) as wire:
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        wire.get(f"/closing-large?{closing}")
+        wait_until(closing.exists, 20, "the application has given all of it")
+        assert server.stop() == 0
+        name = re.escape(f"the request GET /closing-large?{closing}")
+        server.wait_log(rf"requests that were cut off by the worker's end: 1 \(graceful_timeout is over\): {name}\n")
+        with pytest.raises(ConnectionResetError):
+            while wire.socket.recv(1 << 18):
+                pass
