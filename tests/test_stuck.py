@@ -289,6 +289,18 @@ def test_of_a_worker_that_retires_a_stuck_request_is_told_and_nothing_takes_its_
     assert len(server.ready()) == 2
 
 
+def test_a_worker_that_ends_in_the_moment_its_request_is_late_is_not_taken_for_one_whose_lock_is_kept(serve):
+    # Whether the two fall together is chance, which gets a few trials.
+    servers = [serve(APP, "--threads", "2", "--timeout", "1", "--graceful-timeout", "1") for _ in range(4)]
+    with ExitStack() as stack:
+        for server in servers:
+            stack.enter_context(server.wire(timeout=20)).get("/c?last")
+            server.send(signal.SIGTERM)
+        assert [server.wait_exit() for server in servers] == [0] * 4
+    for server in servers:
+        assert "interpreter's lock" not in server.log() and "SIGABRT" not in server.log()
+
+
 def test_a_stop_ends_a_worker_with_a_stuck_request_in_time(start, hang):
     server = start(2)
     with server.wire() as wire:
