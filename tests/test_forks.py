@@ -8,6 +8,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -202,6 +203,26 @@ def test_a_child_that_is_forked_while_other_threads_write_to_the_log_writes_ther
     text = log.read_text() if to == "file" else server.log()
     told = re.findall(r"\[(\d+)\] \[WARNING\] a process that the application forked returned into the server", text)
     assert sorted(map(int, told)) == sorted(ended)
+
+
+@pytest.mark.tapster
+def test_children_that_are_forked_while_connections_come_and_go_all_end(start):
+    server = start("--threads", "4", "--timeout", "0")
+    done = Event()
+
+    def come_and_go():
+        while not done.is_set():
+            with server.wire() as wire:
+                wire.expect_open("/pid")
+
+    with ThreadPoolExecutor(3) as clients:
+        coming = [clients.submit(come_and_go) for _ in range(3)]
+        try:
+            assert server.get("/many?300", timeout=60).json == [0] * 300
+        finally:
+            done.set()
+        for each in coming:
+            each.result()
 
 
 @pytest.mark.tapster

@@ -84,6 +84,17 @@ def fork(environ, start_response):
     os._exit(0)
 
 
+def many(environ, start_response):
+    """Forks so many children that come back, one after the other; tells how they ended."""
+    ends = []
+    for _ in range(int(environ["QUERY_STRING"])):
+        child = os.fork()
+        if not child:
+            return reply(start_response, "child")
+        ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    return reply(start_response, ends)
+
+
 def early(environ, start_response):
     """The process that was there before."""
     return reply(start_response, EARLY.pid)
