@@ -226,6 +226,14 @@ def test_children_that_are_forked_while_connections_come_and_go_all_end(start):
 
 
 @pytest.mark.tapster
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_child_that_comes_back_ends_although_its_streams_keep_the_interpreters_lock(start, threads):
+    server = start("--threads", str(threads), "--timeout", "0")
+    assert not alive(server.get("/fork?os,keeps", timeout=20).json)
+    assert server.get("/pid").json == server.live()[0].pid
+
+
+@pytest.mark.tapster
 @pytest.mark.parametrize("how", ["os", "c"])
 def test_a_child_sends_nothing_to_its_parents_client(start, tmp_path, how):
     server = start("--threads", "2")

@@ -57,6 +57,14 @@ FORKS = {
 }
 
 
+class Keeping:
+    """A stream that never gets flushed, and keeps the interpreter's lock meanwhile."""
+
+    def flush(self):
+        """Waits in C code that does not give the lock away."""
+        ctypes.PyDLL(None).pause()
+
+
 def fork(environ, start_response):
     """Forks a child that stays, or that does what the query says; tells its number."""
     how, _, what = environ["QUERY_STRING"].partition(",")
@@ -68,7 +76,9 @@ def fork(environ, start_response):
     if what == "stays":
         stay()
     write = start_response("200 Child", TEXT)
-    if what == "returns":
+    if what == "keeps":
+        sys.stderr = Keeping()
+    if what in ("returns", "keeps"):
         return [b"child"]
     told = {}
     for name, send in (

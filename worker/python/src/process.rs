@@ -1,9 +1,10 @@
 //! The interpreter as a process: its paths and arguments, its garbage collector, its forks.
 
+use std::ffi::c_int;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use pyo3::exceptions::PySystemExit;
@@ -174,7 +175,7 @@ fn leave(py: Python<'_>, raised: Option<&PyErr>) {
             1
         }
     };
-    flush_within(py, FLUSH);
+    flush_within(py, FLUSH, status);
     let _ = py.import("os").and_then(|os| os.call_method1("_exit", (status,)));
     // Only where `os._exit` has been tampered with.
     std::process::abort();
@@ -184,17 +185,27 @@ fn leave(py: Python<'_>, raised: Option<&PyErr>) {
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// Writes out what Python still buffers, in a thread that is not waited for longer than that: where another thread of the
-/// parent's was writing when this process was forked, Python's stream is locked for ever.
-fn flush_within(py: Python<'_>, patience: Duration) {
+/// parent's was writing when this process was forked, Python's stream is locked for ever. The process then ends with `status`
+/// from here, without Python: that thread may have the interpreter's lock, and keep it.
+fn flush_within(py: Python<'_>, patience: Duration, status: c_int) {
     let (done, wait) = sync_channel(1);
     let flushing = std::thread::Builder::new().spawn(move || {
         Python::attach(|py| Interpreter::of(py).flush_streams());
         let _ = done.send(());
     });
     if flushing.is_ok() {
-        // Either it is done, or it has had its time.
-        let _ = py.detach(move || wait.recv_timeout(patience));
+        py.detach(move || {
+            if wait.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+                // SAFETY: _exit(2) takes any value and returns to nobody.
+                unsafe { _exit(status) }
+            }
+        });
     }
+}
+
+unsafe extern "C" {
+    /// What `os._exit` calls.
+    fn _exit(status: c_int) -> !;
 }
 
 /// Forks by `fork` between the interpreter's own preparations and repairs, as `os.fork` does. `is_child` tells from the
