@@ -25,7 +25,8 @@ def refuses(server):
     """Whether a new connection is refused."""
     try:
         socket.create_connection(server.address, timeout=1).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
+        # The second is for one that comes just when the listener is closed.
         return True
     return False
 

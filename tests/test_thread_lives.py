@@ -333,7 +333,8 @@ def refuses(server):
     """Whether a new connection is refused."""
     try:
         server.wire().close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
+        # The second is for one that comes just when the listener is closed.
         return True
     return False
 
