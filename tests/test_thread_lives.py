@@ -200,7 +200,7 @@ def test_an_application_that_has_python_tell_it_of_signals_is_told(start, tmp_pa
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-@pytest.mark.parametrize("how", ["closed", "closed-high", "blocking"])
+@pytest.mark.parametrize("how", ["blocking", "closed,200", *(f"closed,{number}" for number in range(1, 15))])
 def test_where_it_is_told_in_a_file_that_is_none_no_client_gets_what_python_writes(start, tmp_path, how, threads):
     server = start(threads, "--keep-alive", "60", env={"CROWD_WAKEUP": how})
     with ExitStack() as stack:

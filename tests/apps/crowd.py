@@ -37,15 +37,16 @@ if "CROWD_NOTES" in os.environ:
     atexit.register(note_in_file, "atexit")
     tapster.worker_exit(lambda: note_in_file("worker_exit"))
 if "CROWD_WAKEUP" in os.environ:
+    how, _, number = os.environ["CROWD_WAKEUP"].partition(",")
     WOKEN, WAKES = socket.socketpair()
     WAKES.setblocking(False)
-    if os.environ["CROWD_WAKEUP"] == "closed-high":
-        # A number that no descriptor of the server's gets.
-        WAKES = socket.socket(fileno=fcntl.fcntl(WAKES.detach(), fcntl.F_DUPFD, 200))
+    # Where a number is given, all between the first one and that many later are free in the end.
+    lower, WAKES = WAKES, socket.socket(fileno=fcntl.fcntl(WAKES.fileno(), fcntl.F_DUPFD, WAKES.fileno() + int(number or 0)))
+    lower.close()
     signal.set_wakeup_fd(WAKES.fileno())
-    if os.environ["CROWD_WAKEUP"].startswith("closed"):
+    if how == "closed":
         WAKES.close()
-    elif os.environ["CROWD_WAKEUP"] == "blocking":
+    elif how == "blocking":
         WAKES.setblocking(True)
 if "CROWD_EXIT" in os.environ:
     # One that takes its time, of each kind.
