@@ -188,7 +188,9 @@ impl fmt::Display for Why {
             Self::Stuck => "a request is stuck in it, and another worker serves in its place",
             Self::NoAnswer => "it did not answer the order to fork",
             Self::Deaf => "its channel to the arbiter was closed, but it went on",
-            Self::OwnAccord => "it was not the arbiter that told it to end",
+            Self::OwnAccord => {
+                "it was told to end, but not by the arbiter (somebody sent it SIGTERM, SIGINT or SIGQUIT)"
+            }
         })
     }
 }

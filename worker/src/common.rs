@@ -3,7 +3,7 @@
 //! Made once, by `crew`.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 
 use mio::unix::SourceFd;
@@ -76,6 +76,11 @@ impl Common {
     pub(crate) fn poll_of(&self, socket: &Socket, key: usize) -> io::Result<()> {
         let interests = Interest::READABLE | Interest::WRITABLE;
         self.registry.register(&mut SourceFd(&socket.as_fd().as_raw_fd()), Token(key + CONNECTIONS), interests)
+    }
+
+    /// The number of the poll's descriptor that [`Common::poll_of`] uses.
+    pub(crate) fn poll_fd(&self) -> RawFd {
+        self.registry.as_raw_fd()
     }
 
     /// Has the poll, which knows it, tell of a connection anew though nothing has changed: for what is to go on at the next round.

@@ -96,6 +96,11 @@ impl Line {
         is_whole && !is_sent
     }
 
+    /// Whether the reply is whole, and some of it has not left.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.answer.is_whole() && self.backlog.is_waiting()
+    }
+
     /// Whether the server has ended the application's right to answer.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {

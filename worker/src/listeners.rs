@@ -15,7 +15,8 @@ use mio::Poll;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname, getsockopt, setsockopt, sockopt};
+use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname, setsockopt, sockopt};
+use nix::sys::stat::fstat;
 use tapster_ipc::Slot;
 use tapster_sys::epoll;
 
@@ -46,6 +47,8 @@ const COURTESY: Millis = 1;
 /// All listeners.
 pub(crate) struct Listeners {
     all: Vec<Listener>,
+    /// By which each can be told from another file of its number.
+    inodes: Vec<u64>,
     /// Of each, a time since when all connections have come that wait there, as far as this worker knows.
     fresh_since: Vec<Millis>,
     armed: bool,
@@ -60,6 +63,9 @@ pub(crate) struct Listeners {
     lost: Option<io::Error>,
 }
 
+/// What a lost listener is called.
+const LISTENER: &str = "a listener";
+
 enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener),
@@ -70,6 +76,7 @@ impl Listeners {
     pub(crate) fn new(fds: Vec<OwnedFd>, siblings: Vec<Slot>) -> io::Result<Self> {
         let all: Vec<_> = fds.into_iter().map(Listener::of).collect::<io::Result<_>>()?;
         Ok(Self {
+            inodes: all.iter().map(|listener| inode(listener.as_fd()).unwrap_or_default()).collect(),
             fresh_since: vec![0; all.len()],
             all,
             armed: false,
@@ -79,6 +86,12 @@ impl Listeners {
             yields_until: 0,
             lost: None,
         })
+    }
+
+    /// Something is lost without which nothing can be served, for this reason: the next [`Listeners::arm`] says so.
+    #[cold]
+    pub(crate) fn lose(&mut self, why: io::Error) {
+        self.lost = Some(why);
     }
 
     /// How many connections may be accepted at one wake: one where the next may wake a sibling.
@@ -136,12 +149,12 @@ impl Listeners {
             } else {
                 epoll::remove(poll.registry().as_fd(), fd)
             };
-            changed.map_err(|error| match getsockopt(&fd, sockopt::AcceptConn) {
-                // Where the poll does not know it, another listener has taken its number.
-                Ok(true) if error.raw_os_error() != Some(Errno::ENOENT as i32) => {
+            changed.map_err(|error| {
+                if self.inodes.get(number).copied() == inode(fd) {
                     lost::explained(lost::EPOLL, poll.as_raw_fd(), error)
+                } else {
+                    lost::explained(LISTENER, fd.as_raw_fd(), error)
                 }
-                _ => lost::explained("a listener", fd.as_raw_fd(), error),
             })?;
         }
         self.armed = open;
@@ -164,8 +177,14 @@ impl Listeners {
                     return None;
                 }
                 Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-                    // A listener that the arbiter has shut down, since the server stops.
-                    Some(Errno::EINVAL) => return None,
+                    Some(Errno::EINVAL) => {
+                        let fd = self.all.get(number)?.as_fd();
+                        if self.inodes.get(number).copied() != inode(fd) {
+                            self.lost = Some(lost::explained(LISTENER, fd.as_raw_fd(), error));
+                        }
+                        // Else one that the arbiter has shut down, since the server stops.
+                        return None;
+                    }
                     Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
                         // The connection stays in the queue, for a sibling or for later.
                         if self.complaints.is_time(now) {
@@ -177,7 +196,7 @@ impl Listeners {
                     // Only this process's copy is gone: the poll would tell of the listener for ever.
                     Some(Errno::EBADF | Errno::ENOTSOCK) => {
                         let fd = self.all.get(number).map_or(-1, |listener| listener.as_fd().as_raw_fd());
-                        self.lost = Some(lost::explained("a listener", fd, error));
+                        self.lost = Some(lost::explained(LISTENER, fd, error));
                         return None;
                     }
                     // Of this one connection, which is gone (accept(2), "Error handling").
@@ -243,6 +262,10 @@ fn apart_from_standard_streams(socket: Socket) -> Option<Socket> {
             .map(|fd| Socket::Unix(UnixStream::from_std(fd.into()))),
     };
     moved.inspect_err(|error| log::error!("can't move a connection away from a standard stream: {error}")).ok()
+}
+
+fn inode(fd: BorrowedFd<'_>) -> Option<u64> {
+    fstat(fd).ok().map(|stat| stat.st_ino)
 }
 
 impl Listener {

@@ -134,8 +134,8 @@ impl Seat {
         self.here().is_none_or(Connection::has_request)
     }
 
-    /// Whether waiting for it would be in vain.
+    /// Whether waiting for it would be in vain: its thread is stuck, and nothing of its reply is on its way any more.
     pub(crate) fn is_stuck(&self) -> bool {
-        matches!(self, Self::Away(away) if away.lateness == Lateness::Stuck)
+        matches!(self, Self::Away(away) if away.lateness == Lateness::Stuck && !away.line.is_leaving())
     }
 }

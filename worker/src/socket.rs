@@ -11,7 +11,7 @@ use std::time::Duration;
 use mio::net::{TcpStream, UnixStream};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, getsockopt, recv, send, setsockopt, sockopt};
 use tapster_wire::Outbox;
 
 use crate::clock::millis;
@@ -70,6 +70,12 @@ impl Socket {
             }
         }
         Ok(())
+    }
+
+    /// Whether its descriptor is a socket, which it is unless the application has closed it.
+    #[cold]
+    pub(crate) fn is_one(&self) -> bool {
+        getsockopt(self, sockopt::SockType).is_ok()
     }
 
     /// Whether bytes are waiting in it.

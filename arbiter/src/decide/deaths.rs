@@ -102,6 +102,9 @@ impl Turn<'_> {
                 let text = format!("{end}, for {}; {why}", lateness(process, self.now));
                 self.say_of(Level::Warn, child, id, "ended", &text);
             }
+            Life::Ending { why: why @ Why::OwnAccord, .. } if end.is_clean() => {
+                self.say_of(Level::Warn, child, id, "ended", &format!("{end}; {why}"));
+            }
             Life::Ready { .. } | Life::Ending { why: Why::OwnAccord, .. } => {
                 self.say_of(Level::Error, child, id, "died", &end.unasked());
             }

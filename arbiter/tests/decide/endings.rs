@@ -69,8 +69,8 @@ fn one_that_somebody_else_told_to_end_is_replaced_at_once_and_has_its_time() {
     world.pass(Duration::from_millis(4_900));
     assert!(!world.has_been_killed(WORKER), "a channel that is closed is no reason now");
     world.exits(WORKER, CLEAN);
-    assert!(world.has_logged(Level::Error, "Worker died"));
-    assert!(world.has_logged(Level::Error, "exited with status 0"));
+    assert!(world.has_logged(Level::Warn, "Worker ended"));
+    assert!(world.has_logged(Level::Warn, "exited with status 0"));
     assert_eq!((world.fleet.ready(), world.forks.len()), (1, 0));
 }
 

@@ -11,6 +11,7 @@ use super::{Life, Listed, Reactor};
 use crate::connection::Connection;
 use crate::line::Line;
 use crate::listeners::Address;
+use crate::lost;
 use crate::seat::Seat;
 use crate::socket::Socket;
 
@@ -121,7 +122,12 @@ impl Reactor {
         if !connection.polled {
             connection.polled = true;
             if let Err(error) = self.tools.common.poll_of(&connection.line.socket, key) {
-                log::error!("can't poll a connection: {error}");
+                // A socket that is one still can only fail because the poll is none any more.
+                if lost::is_lost(&error) && connection.line.socket.is_one() {
+                    self.listeners.lose(lost::explained(lost::EPOLL, self.tools.common.poll_fd(), error));
+                } else {
+                    log::error!("can't poll a connection: {error}");
+                }
                 self.drop_connection(key);
             }
         }
