@@ -11,8 +11,8 @@ use mio::{Poll, Waker};
 use tapster_config::Settings;
 use tapster_ipc::ExitCode;
 use tapster_python::{
-    Application, Caller, HopByHop, LoadError, Python, call_later, run_exit_functions, run_signal_handlers,
-    run_worker_exit, stacks, start_thread, wake_on_signals,
+    Application, Caller, HopByHop, LoadError, Python, run_exit_functions, run_signal_handlers, run_worker_exit,
+    start_thread, wake_on_signals,
 };
 use tapster_sharing::baton::Received;
 
@@ -22,11 +22,10 @@ use crate::life::{Context, failed};
 use crate::listeners::Listeners;
 use crate::monitor;
 use crate::reactor::{Baton, MAIN, Next, Reactor, WAKER, siblings};
+use crate::slow_end;
 
 /// How long threads that have been told to end may take, when the worker ends.
 const LAST_STEPS: Duration = Duration::from_millis(500);
-/// A worker that takes longer than this to end has what keeps it from its end logged; less than `FINALISATION`.
-const SLOW_END: Duration = Duration::from_secs(1);
 /// Why threads may not start that could.
 const PATCHED: &str = "if something has replaced Python's threading, such as gevent's monkey patching, set threads = 1";
 /// How long the threads may take to start.
@@ -153,7 +152,7 @@ impl Crew {
                 ExitCode::Failed
             }
         };
-        tell_if_slow(py);
+        slow_end::watch(py);
         let stuck = py.detach(|| shared.await_ends());
         run_worker_exit(py);
         if stuck > 0 {
@@ -163,20 +162,6 @@ impl Crew {
         }
         py.detach(|| shared.common.witness.dismiss());
         exit
-    }
-}
-
-/// Has the stacks of all threads logged if the worker takes long to end.
-fn tell_if_slow(py: Python<'_>) {
-    let tell = |py: Python<'_>| {
-        log::warn!(
-            "the worker has not ended {SLOW_END:?} after its requests were done or given up; a function registered with atexit or \
-             tapster.worker_exit takes long, or a thread that is no daemon goes on:\n{}",
-            stacks(py, &[], true)
-        );
-    };
-    if let Err(error) = call_later(py, SLOW_END, tell) {
-        log::debug!("can't watch the worker's end: {error}");
     }
 }
 

@@ -14,6 +14,7 @@ mod common;
 mod crew;
 mod job;
 mod monitor;
+mod slow_end;
 mod witness;
 
 mod listeners;

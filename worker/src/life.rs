@@ -11,11 +11,11 @@ use log::LevelFilter;
 use tapster_config::{LogLevel, LogTarget, Settings};
 use tapster_ipc::channel::ChildChannel;
 use tapster_ipc::{Boot, ExitCode, Order, ReceiveError, Report, Scoreboard, logging};
-use tapster_python::{Interpreter, LoadError, Python, install_module, note_foreign_fork};
+use tapster_python::{Interpreter, LoadError, Python, call_last, install_module, note_foreign_fork};
 use tapster_sys::fork::Around;
 
 use crate::template::{self, Born};
-use crate::{signals, worker};
+use crate::{signals, slow_end, worker};
 
 /// What a template knows, and its workers after it.
 pub(crate) struct Context {
@@ -72,6 +72,8 @@ fn live(py: Python<'_>, channel: &ChildChannel) -> Result<Lived, LoadError> {
         .prepare(&settings.chdir, &settings.pythonpath, &["tapster", &settings.wsgi_app])
         .and_then(|()| Interpreter::of(py).print_stacks_on_fatal_signals(log_file(settings)))
         .and_then(|()| install_module(py))
+        // Before the application registers functions of its own, which then come first.
+        .and_then(|()| call_last(py, slow_end::dismiss))
         .map_err(|error| failed("can't prepare the interpreter", &error))?;
     Ok(match template::run(py, &context, channel)? {
         Some(born) => Lived::Worker(Box::new(context), born),

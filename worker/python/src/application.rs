@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
 use crate::context::within_base;
-use crate::process::leave_if_forked;
+use crate::process::{forget_lost_wakeup, leave_if_forked};
 use crate::text::escaped;
 use crate::traceback;
 
@@ -48,7 +48,7 @@ impl Application {
             let loader = PyModule::from_code(py, &source, c"<tapster loader>", c"_tapster_loader")?;
             loader.call_method1("load", (spec,))
         });
-        let loaded = loaded.flatten();
+        let loaded = loaded.flatten().and_then(|loaded| forget_lost_wakeup(py).map(|()| loaded));
         leave_if_forked(py, loaded.as_ref().err());
         loaded.map(|app| Self(app.unbind())).map_err(|error| {
             let refused = error.value(py).getattr("args").and_then(|args| {

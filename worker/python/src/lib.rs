@@ -42,9 +42,9 @@ pub use module::{Main, init};
 pub use module_tapster::install_module;
 pub use peer::Peer;
 pub use process::{
-    Interpreter, around_fork, note_foreign_fork, run_exit_functions, run_signal_handlers, wake_on_signals,
+    Interpreter, around_fork, call_last, note_foreign_fork, run_exit_functions, run_signal_handlers, wake_on_signals,
 };
 pub use pyo3::Python;
 pub use response::{HIGH_WATER, Sink};
 pub use server::{Multi, Server};
-pub use threads::{call_later, calm, interrupt, stacks, start_thread, thread_ident};
+pub use threads::{calm, interrupt, stacks, start_thread, thread_ident};

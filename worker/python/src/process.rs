@@ -10,7 +10,7 @@ use std::time::Duration;
 use pyo3::exceptions::PySystemExit;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyList};
+use pyo3::types::{IntoPyDict, PyCFunction, PyList};
 
 use crate::traceback;
 
@@ -97,6 +97,21 @@ impl<'py> Interpreter<'py> {
     }
 }
 
+/// Has Python forget a descriptor that the application gave it for signals and has closed since: its number is about to be another
+/// file's. For the main thread only, once the application is loaded.
+///
+/// # Errors
+/// Where the module `signal` has been tampered with.
+pub(crate) fn forget_lost_wakeup(py: Python<'_>) -> PyResult<()> {
+    let set = py.import("signal")?.getattr("set_wakeup_fd")?;
+    let before: i32 = set.call1((-1,))?.extract()?;
+    if before != -1 {
+        // Python refuses what is closed.
+        let _ = set.call1((before,));
+    }
+    Ok(())
+}
+
 /// Has Python write the number of each signal that it notes to `waker`, which must not block, for the rest of the process's life;
 /// unless the application has had it write elsewhere. For the main thread only.
 ///
@@ -108,7 +123,7 @@ pub fn wake_on_signals(py: Python<'_>, waker: OwnedFd) -> PyResult<()> {
     let before: i32 = set.call((waker.as_raw_fd(),), Some(&options))?.extract()?;
     // What the application has chosen for a buffer that is full can't be asked. Python does not take back what is closed, or
     // blocks, by now.
-    if before == -1 || set.call1((before,)).is_err() {
+    if before == -1 || before == waker.as_raw_fd() || set.call1((before,)).is_err() {
         // It is Python's now, which never closes it: another file of that number would get what is written.
         let _ = waker.into_raw_fd();
     }
@@ -123,6 +138,48 @@ pub fn run_exit_functions(py: Python<'_>) {
         log::error!("the functions that are registered with atexit failed\n{}", traceback::format(py, &error));
     }
     Interpreter::of(py).flush_streams();
+}
+
+/// Whether [`call_last`] has registered what has not been called yet.
+static LAST: AtomicBool = AtomicBool::new(false);
+
+/// Has `run` called when threads that are no daemons have ended, and the functions have been called that are registered with
+/// `atexit` from now on. What Python ends with follows, and it unwinds each thread that comes for its lock from then on, which
+/// Rust can't survive: so `run` has to see to it that there is none.
+///
+/// `run` is called sooner where the application has `atexit` forget its functions or call them, and perhaps twice; not in
+/// processes that the application forks, which have none of their parent's threads. A second call of this does nothing as long as
+/// `run` has not been called.
+///
+/// # Errors
+/// Where the module `atexit` has been tampered with.
+pub fn call_last(py: Python<'_>, run: fn(Python<'_>)) -> PyResult<()> {
+    /// Python drops it when it forgets the function.
+    struct Last(fn(Python<'_>));
+
+    impl Last {
+        fn call(&self, py: Python<'_>) {
+            if !is_foreign_fork() {
+                (self.0)(py);
+            }
+        }
+    }
+
+    impl Drop for Last {
+        fn drop(&mut self) {
+            LAST.store(false, Relaxed);
+            let _ = Python::try_attach(|py| self.call(py));
+        }
+    }
+
+    if LAST.load(Relaxed) {
+        return Ok(());
+    }
+    let last = Last(run);
+    let function = PyCFunction::new_closure(py, None, None, move |arguments, _keywords| last.call(arguments.py()))?;
+    py.import("atexit")?.call_method1("register", (function,))?;
+    LAST.store(true, Relaxed);
+    Ok(())
 }
 
 /// Runs the application's handlers of the signals that have come, as Python does it in the main thread between two

@@ -4,7 +4,6 @@
 
 use std::ffi::c_ulong;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -52,18 +51,6 @@ pub fn stacks(py: Python<'_>, late: &[(c_ulong, &str)], others: bool) -> String 
         escaped(&module.call_method1("stacks", (late, traceback::MOST_BYTES, others))?)
     };
     told().unwrap_or_else(|error: PyErr| format!("the stacks can't be told: {error}"))
-}
-
-/// Calls `tell` so long after now, with the interpreter's lock held, if the process is still there and Python code can run in it.
-/// The thread that waits for that is none that the application sees, and the interpreter's end does not wait for it.
-///
-/// # Errors
-/// Where the system has no thread left.
-pub fn call_later(py: Python<'_>, after: Duration, tell: impl Fn(Python<'_>) + Send + Sync + 'static) -> PyResult<()> {
-    let source = std::ffi::CString::new(include_str!("later.py"))?;
-    let module = PyModule::from_code(py, &source, c"<tapster later>", c"_tapster_later")?;
-    let tell = PyCFunction::new_closure(py, None, None, move |arguments, _keywords| tell(arguments.py()))?;
-    module.call_method1("call_later", (after.as_secs_f64(), tell)).map(drop)
 }
 
 /// Has `tapster.RequestTimeout` raised in the thread of that ident, as soon as it runs Python code; tells whether there is
