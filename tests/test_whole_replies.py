@@ -45,7 +45,7 @@ def expect_serving(server):
 def unaffected(text):
     """What the log says of the request that `text` names."""
     late = r"has been in the application for 1(\.\d+)?s(, and has given nothing for the last 1(\.\d+)?s)?, longer than timeout = 1s"
-    return rf"\[ERROR\] the request {re.escape(text)} {late}: its client is not affected, since the reply is whole"
+    return rf"\[ERROR\] the request {re.escape(text)} {late}: its client is left alone, since the reply is whole"
 
 
 @threads_1_or_4

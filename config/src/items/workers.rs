@@ -60,8 +60,9 @@ macro_rules! workers {
         {
             brief: "How long a request may wait for a free thread; then 503 is answered. 0 is no limit.",
             long: "The application is not called for such a request, whose client will have given up. It counts from when \
-                   the request is complete. While no thread is free new connections wait in the system's queue, where \
-                   that time is known of TCP but not of Unix sockets: there it counts from when the worker accepts.",
+                   the request is complete. While no thread is free new connections wait in the system's queue: they get \
+                   their 503 when a thread is free, and not before. How long they have waited there is known of TCP but \
+                   not of Unix sockets, where it counts from when the worker accepts.",
             value: "DURATION",
         }
         boot_timeout: Duration = Duration::from_secs(120); Time { min: 0, max: DAY };

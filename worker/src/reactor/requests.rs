@@ -147,7 +147,7 @@ impl Reactor {
         let what = match sent {
             Sent::Nothing => "its client gets a 504",
             Sent::Part => "its client, which has a part of the reply, is cut off",
-            Sent::Whole => "its client is not affected, since the reply is whole",
+            Sent::Whole => "its client is left alone, since the reply is whole",
         };
         let (wanted, spent, heard) = (&away.wanted, words(now - away.since), away.line.heard().unwrap_or(now));
         let silent = match now.saturating_sub(heard) {
