@@ -1,4 +1,4 @@
-"""A worker whose end takes long has what keeps it from its end logged, and ends in order all the same."""
+"""A worker whose end takes so long that the log tells why: it ends in order even while that is being told."""
 
 import pytest
 
@@ -61,3 +61,20 @@ def test_a_worker_ends_in_order_while_its_slow_end_is_told(serve, tmp_path, pyth
 def test_so_it_does_where_the_application_makes_python_forget_its_exit_functions(serve, tmp_path, python, forgets):
     server = end_meanwhile(serve, tmp_path, python, "tapster.worker_exit", forgets)
     server.wait_log("the worker has not ended 1s after its requests were done")
+
+
+#: An exit function whose child, a fork, returns from it and ends as Python does.
+FORKS = """
+import os
+@atexit.register
+def fork():
+    child = os.fork()
+    if child and os.waitpid(child, 0)[1]:
+        print("the child failed")
+"""
+
+
+@on_each_python
+def test_a_process_that_is_forked_meanwhile_does_not_wait_for_its_parents_threads(serve, tmp_path, python):
+    server = end_meanwhile(serve, tmp_path, python, "tapster.worker_exit", FORKS)
+    assert "the child failed" not in server.log()
