@@ -1,8 +1,11 @@
 """Fixtures of the black-box suite: servers that are checked for leftovers at the end, and logs in failures' reports."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from harness import TAPSTER, UNDER_TEST, Server
+from harness.gate import Gate
 from harness.interpreters import default_interpreter
 from harness.paths import VENVS
 from harness.server import RUNNING
@@ -69,6 +72,25 @@ def _servers(directory):
         except AssertionError as error:
             complaints.append(str(error))
     assert not complaints, "\n\n".join(complaints)
+
+
+@pytest.fixture
+def make_gate(serve, tmp_path):
+    """Makes gates at which requests stay; all are opened before the servers are ended, whatever happens."""
+    with ExitStack() as stack:
+
+        def make(name):
+            gate = Gate(tmp_path / name)
+            stack.callback(gate.close)
+            return gate
+
+        yield make
+
+
+@pytest.fixture
+def gate(make_gate):
+    """One of them."""
+    return make_gate("gate")
 
 
 @pytest.fixture

@@ -8,20 +8,12 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from harness import wait_until
-from harness.gate import HOW, Gate, unread
+from harness.gate import HOW, unread
 from harness.processes import open_files
 from harness.rest import wait_at_rest
 
 pytestmark = pytest.mark.tapster
 MEGABYTE = 1 << 20
-
-
-@pytest.fixture
-def gate(serve, tmp_path):
-    """Where requests stay; opened before the servers are ended, whatever happens."""
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.close()
 
 
 @pytest.fixture(params=[(how, threads) for how in HOW for threads in (1, 4)], ids=lambda each: f"{each[0]}-{each[1]}")

@@ -7,20 +7,16 @@ import time
 import pytest
 
 from harness import Truncated, wait_until
+from harness.late import APP, starter
 
 pytestmark = pytest.mark.tapster
-APP = "late:application"
 threads_1_or_4 = pytest.mark.parametrize("threads", [1, 4])
 
 
 @pytest.fixture
 def start(serve):
-    """Starts a server with so many threads, in which a request may take a second."""
-
-    def start(threads, *options):
-        return serve(APP, "--threads", str(threads), "--timeout", "1", "--timeout-grace", "60", *options)
-
-    return start
+    """Starts a server with so many threads, in which a request may take a second, and no worker is replaced for it."""
+    return starter(serve)
 
 
 def expect_in_time(server):

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 import pytest
 
 from harness import Load, Truncated, wait_until
-from harness.gate import Gate
 from harness.interpreters import INTERPRETERS
 from harness.processes import alive
 
@@ -17,14 +16,6 @@ APP = "late:application"
 on_each_python = pytest.mark.parametrize("python", INTERPRETERS, ids=lambda each: each.name)
 IN_PLACE = "goes on until another one serves in its place"
 KILLED = "the worker is killed and replaced"
-
-
-@pytest.fixture
-def gate(serve, tmp_path):
-    """Where requests stay; opened before the servers are ended, whatever happens."""
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.close()
 
 
 @pytest.fixture

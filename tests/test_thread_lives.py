@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from harness import Truncated, wait_until
-from harness.gate import Gate
 from harness.interpreters import INTERPRETERS, default_interpreter
 from harness.processes import alive, children, kill, open_files
 from harness.rest import switches, wait_at_rest
@@ -21,25 +20,6 @@ from harness.rest import switches, wait_at_rest
 pytestmark = pytest.mark.tapster
 APP = "crowd:application"
 on_each_python = pytest.mark.parametrize("python", INTERPRETERS, ids=lambda each: each.name)
-
-
-@pytest.fixture
-def make_gate(serve, tmp_path):
-    """Makes gates; all are opened before the servers are ended, whatever happens."""
-    with ExitStack() as stack:
-
-        def make(name):
-            gate = Gate(tmp_path / name)
-            stack.callback(gate.close)
-            return gate
-
-        yield make
-
-
-@pytest.fixture
-def gate(make_gate):
-    """One of them."""
-    return make_gate("gate")
 
 
 @pytest.fixture

@@ -15,21 +15,13 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from harness import Truncated, wait_until
-from harness.gate import Gate, unread
+from harness.gate import unread
 from harness.interpreters import INTERPRETERS
 from harness.processes import open_files, stat
 
 pytestmark = pytest.mark.tapster
 APP = "crowd:application"
 on_each_python = pytest.mark.parametrize("python", INTERPRETERS, ids=lambda each: each.name)
-
-
-@pytest.fixture
-def gate(serve, tmp_path):
-    """Where requests stay; opened before the servers are ended, whatever happens."""
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.close()
 
 
 @pytest.fixture

@@ -12,50 +12,23 @@ import pytest
 from harness import Load, Truncated, wait_until
 from harness.gate import Gate
 from harness.interpreters import INTERPRETERS
+from harness.late import APP, INTERRUPTED, notes, starter
 
 pytestmark = pytest.mark.tapster
-APP = "late:application"
-INTERRUPTED = "tapster.RequestTimeout"
 on_each_python = pytest.mark.parametrize("python", INTERPRETERS, ids=lambda each: each.name)
 threads_1_or_4 = pytest.mark.parametrize("threads", [1, 4])
 
 
 @pytest.fixture
-def gate(serve, tmp_path):
-    """Where requests stay; opened before the servers are ended, whatever happens."""
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.close()
-
-
-@pytest.fixture
-def second_gate(serve, tmp_path):
+def second_gate(make_gate):
     """Another one."""
-    gate = Gate(tmp_path / "second")
-    yield gate
-    gate.close()
+    return make_gate("second")
 
 
 @pytest.fixture
 def start(serve):
     """Starts a server with so many threads, in which a request may take a second, and no worker is replaced for it."""
-
-    def start(threads, *options, **settings):
-        return serve(APP, "--threads", str(threads), "--timeout", "1", "--timeout-grace", "60", *options, **settings)
-
-    return start
-
-
-def notes(server, count):
-    """What requests have noted, when it is so much."""
-    found = []
-
-    def noted():
-        found.extend(server.get("/notes").json)
-        return len(found) >= count
-
-    wait_until(noted, 20, lambda: f"{count} notes, not {found}")
-    return found
+    return starter(serve)
 
 
 def expect_serving(server, threads):

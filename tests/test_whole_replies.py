@@ -7,33 +7,16 @@ import socket
 import pytest
 
 from harness import wait_until
+from harness.late import APP, INTERRUPTED, notes, starter
 
 pytestmark = pytest.mark.tapster
-APP = "late:application"
-INTERRUPTED = "tapster.RequestTimeout"
 threads_1_or_4 = pytest.mark.parametrize("threads", [1, 4])
 
 
 @pytest.fixture
 def start(serve):
     """Starts a server with so many threads, in which a request may take a second, and no worker is replaced for it."""
-
-    def start(threads, *options):
-        return serve(APP, "--threads", str(threads), "--timeout", "1", "--timeout-grace", "60", *options)
-
-    return start
-
-
-def notes(server, count):
-    """What requests have noted, when it is so much."""
-    found = []
-
-    def noted():
-        found.extend(server.get("/notes").json)
-        return len(found) >= count
-
-    wait_until(noted, 20, lambda: f"{count} notes, not {found}")
-    return found
+    return starter(serve)
 
 
 def expect_serving(server):

@@ -2,7 +2,8 @@
 //! request's answer between its thread and the reactor, time, memory and disk among connections.
 //!
 //! Nothing here knows what a reactor, a connection or a request is, touches a socket, or needs the interpreter; so all of it is
-//! tested without one. The worker alone calls it, and everything that happens to requests happens there.
+//! tested without one. The worker alone calls it, and everything that happens to requests happens there. What any of them can't do
+//! without, and the application has closed, is `lost`'s to tell.
 
 #![forbid(unsafe_code)]
 
