@@ -124,6 +124,9 @@ static IS_GONE_OVER: Definition = Definition::new(
     DISCONNECTED_DOC,
 );
 
+/// The most bytes of a request's target that the log tells.
+const MOST_NAMED: usize = 500;
+
 const CAPSULE: &CStr = c"tapster.response";
 
 impl StartResponses {
@@ -215,7 +218,7 @@ impl StartResponse {
         self.request.clear();
         self.request.extend_from_slice(method);
         self.request.push(b' ');
-        self.request.extend_from_slice(&target[..target.len().min(500)]);
+        self.request.extend_from_slice(&target[..target.len().min(MOST_NAMED)]);
     }
 
     /// The request as log lines name it.

@@ -71,7 +71,7 @@ impl Reactor {
                     let listed = Listed { key, serial: connection.deadline.serial() };
                     let list = if verdict == Verdict::Again { &mut self.ready } else { &mut self.queued };
                     list.push_back(listed);
-                    self.forget_left_behind();
+                    self.thin_queue();
                 }
             }
             Verdict::Run => self.send_away(key),
@@ -80,7 +80,7 @@ impl Reactor {
     }
 
     /// Keeps entries that have been left behind from piling up while no thread is free.
-    pub(super) fn forget_left_behind(&mut self) {
+    pub(super) fn thin_queue(&mut self) {
         if self.queued.len() > 2 * self.seats.len() + 64 {
             let seats = &self.seats;
             let is_current = |listed: &Listed| {
