@@ -14,6 +14,15 @@ use crate::fleet::Child;
 pub enum Action {
     /// Write a line to the log.
     Log(Level, String),
+    /// Write a line to the log about a worker, and behind it what is known of the requests that it was running.
+    LogRunning {
+        /// How severe.
+        level: Level,
+        /// The line.
+        text: String,
+        /// The worker's place, which has not been given to another yet.
+        slot: u32,
+    },
     /// Start the template of a generation. Answered by [`Event::Spawned`] or [`Event::SpawnFailed`], before anything else.
     SpawnTemplate {
         /// Whose.
@@ -70,6 +79,8 @@ pub enum Action {
         /// Which.
         generation: u64,
     },
+    /// A reload is over: the number of the generation that serves now, or why the one before goes on. For whoever waits for it.
+    Conclude(Result<u64, String>),
     /// Remove the listeners' paths; with `at_once` close them too. Otherwise they stay until what waits in their queues has
     /// been accepted.
     CloseListeners {

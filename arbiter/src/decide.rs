@@ -33,6 +33,7 @@ pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
         Event::Exited { pid, end } => turn.exited(pid, end),
         Event::SettingsLoaded { limits } => turn.settings_loaded(limits),
         Event::SettingsRefused { reason } => turn.settings_refused(&reason),
+        Event::Measured { sizes } => turn.measured(&sizes),
         Event::Tick { busy } => turn.tick(&busy),
     }
     turn.expire();

@@ -70,6 +70,11 @@ pub enum Event {
         /// All that is wrong, for the log.
         reason: String,
     },
+    /// The memory of workers has been measured.
+    Measured {
+        /// Their slots, and how many bytes each has.
+        sizes: Vec<(u32, u64)>,
+    },
     /// Time has passed.
     Tick {
         /// The watched workers that are at something, and since when on the clock of `now`.

@@ -182,6 +182,13 @@ impl Fleet {
         }
     }
 
+    /// How many workers a generation is to have, now, for whatever reason: its settings, signals, load.
+    #[must_use]
+    pub fn desired(&self, number: u64) -> usize {
+        let workers = self.generations.get(&number).map_or(0, |generation| generation.limits.workers);
+        usize::try_from(workers).unwrap_or(usize::MAX)
+    }
+
     /// The newest generation that has shown that it works, while the server is up.
     #[must_use]
     pub fn proven(&self) -> Option<u64> {

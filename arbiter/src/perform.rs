@@ -78,6 +78,8 @@ impl Stage {
         for action in actions {
             match action {
                 Action::Log(level, text) => log::log!(level, "{text}"),
+                Action::LogRunning { level, text, .. } => log::log!(level, "{text}"),
+                Action::Conclude(outcome) => log::debug!("The reload is over: {outcome:?}"),
                 Action::SpawnTemplate { generation } => {
                     outcome.events.extend(self.spawn_template(generation, channels));
                 }

@@ -40,6 +40,10 @@ pub enum Order {
     /// To a worker: as [`Order::Retire`] within [`QUICK`], and wait for nothing but the requests that are there. To a template:
     /// exit.
     Quit,
+    /// To a template or a worker: open the log's file anew, which has been moved away.
+    Reopen,
+    /// To a worker: go on as before, but keep no connection for another request, since a balancer is to send them elsewhere.
+    LetGo,
 }
 
 /// What a template needs to know to become one.
@@ -100,6 +104,16 @@ pub enum Report {
         /// How many requests it has given up that are still in the application.
         left: u32,
     },
+    /// From a worker: it has served as many requests as it is to, and goes on until another one can take its place.
+    WornOut {
+        /// How many.
+        requests: u64,
+    },
+    /// From a worker: a file of the application has changed (auto-reload).
+    Changed {
+        /// Its path.
+        path: String,
+    },
     /// From either: it can't start, and exits with `exit`.
     BootFailed {
         /// The status that it exits with, and the server too if it has never been up.
@@ -124,6 +138,8 @@ impl Order {
             Self::Fork { slot } => Writer::new(2).u32(*slot).0,
             Self::Retire { within_ms, drain } => Writer::new(3).u32(*within_ms).u32(u32::from(*drain)).0,
             Self::Quit => Writer::new(4).0,
+            Self::Reopen => Writer::new(5).0,
+            Self::LetGo => Writer::new(6).0,
         };
         if bytes.len() > MOST_BYTES {
             // Its size alone: settings may hold secrets.
@@ -148,6 +164,8 @@ impl Order {
             2 => Self::Fork { slot: fields.u32()? },
             3 => Self::Retire { within_ms: fields.u32()?, drain: fields.u32()? != 0 },
             4 => Self::Quit,
+            5 => Self::Reopen,
+            6 => Self::LetGo,
             _ => return None,
         };
         fields.is_at_end().then_some(order)
@@ -166,6 +184,8 @@ impl Report {
             Self::Drained => Writer::new(6).0,
             Self::Stuck { spent_ms, running, request } => Writer::new(7).u64(*spent_ms).u32(*running).text(request).0,
             Self::Ending { within_ms, left } => Writer::new(8).u32(*within_ms).u32(*left).0,
+            Self::WornOut { requests } => Writer::new(9).u64(*requests).0,
+            Self::Changed { path } => Writer::new(10).text(path).0,
             Self::BootFailed { exit, report } => Writer::new(5).u32(u32::from(exit.status())).text(report).0,
         }
     }
@@ -186,6 +206,8 @@ impl Report {
             6 => Self::Drained,
             7 => Self::Stuck { spent_ms: fields.u64()?, running: fields.u32()?, request: fields.text()? },
             8 => Self::Ending { within_ms: fields.u32()?, left: fields.u32()? },
+            9 => Self::WornOut { requests: fields.u64()? },
+            10 => Self::Changed { path: fields.text()? },
             _ => return None,
         };
         fields.is_at_end().then_some(report)
@@ -276,7 +298,8 @@ mod tests {
             listeners: vec!["127.0.0.1:8000".into(), "unix:/run/ü".into()],
             check: false,
         };
-        vec![Order::Boot(boot), Order::Fork { slot: 3 }, Order::Retire { within_ms: 30_000, drain: true }, Order::Quit]
+        let retire = Order::Retire { within_ms: 30_000, drain: true };
+        vec![Order::Boot(boot), Order::Fork { slot: 3 }, retire, Order::Quit, Order::Reopen, Order::LetGo]
     }
 
     fn reports() -> Vec<Report> {
@@ -288,6 +311,8 @@ mod tests {
             Report::Drained,
             Report::Stuck { spent_ms: u64::MAX, running: 3, request: "GET /slow HTTP/1.1".into() },
             Report::Ending { within_ms: 2000, left: 1 },
+            Report::WornOut { requests: 50 },
+            Report::Changed { path: "/srv/app/views.py".into() },
             Report::BootFailed { exit: ExitCode::AppImport, report: "Traceback …".into() },
         ]
     }

@@ -92,8 +92,7 @@ impl Turn<'_> {
 
     /// How many workers a wanted generation is to have.
     fn wanted(&self, number: u64) -> usize {
-        let Some(generation) = self.fleet.generations.get(&number) else { return 0 };
-        let all = usize::try_from(generation.limits.workers).unwrap_or(usize::MAX);
+        let all = self.fleet.desired(number);
         match self.fleet.proven() {
             // The canary: until it has proven its generation, no other worker of that is started.
             Some(proven) if number != proven => 1,
@@ -138,8 +137,7 @@ impl Turn<'_> {
     /// Retires whatever serves beyond the number wanted: those of older generations first, then those in which a request is
     /// stuck, then the oldest, and never so many that fewer would serve.
     fn retire_surplus(&mut self, proven: u64) {
-        let Some(generation) = self.fleet.generations.get(&proven) else { return };
-        let wanted = usize::try_from(generation.limits.workers).unwrap_or(usize::MAX);
+        let wanted = self.fleet.desired(proven);
         let older = self.older(proven);
         let own = self.by_age(proven);
         let surplus = (older.len() + own.len()).saturating_sub(wanted);

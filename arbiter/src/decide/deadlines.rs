@@ -34,6 +34,9 @@ impl Turn<'_> {
         }
     }
 
+    /// The memory of workers has been measured.
+    pub(super) fn measured(&mut self, _sizes: &[(u32, u64)]) {}
+
     /// Logs what a request or a worker has taken too long for, the settings that say so, and what happens now.
     pub(super) fn say_timeout(&mut self, slot: u32, what: &str, then: &str) {
         let child = Child::Worker(slot);
