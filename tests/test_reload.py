@@ -109,8 +109,9 @@ def test_hup_with_an_app_that_hangs_at_import_keeps_old_workers(serve, tmp_path,
     assert server.get().text == "3"
 
 
-def test_a_good_hup_during_one_that_hangs_wins(serve, tmp_path):
-    server = start(serve, tmp_path, env={"TAPSTER_BOOT_TIMEOUT": "60"})
+@pytest.mark.parametrize("boot_timeout", ["0", "2"], ids=["boots_for_ever", "boots_in_time"])
+def test_a_good_hup_during_one_that_hangs_is_taken_up_at_once_or_after_boot_timeout(serve, tmp_path, boot_timeout):
+    server = start(serve, tmp_path, env={"TAPSTER_BOOT_TIMEOUT": boot_timeout})
     before = server.tree()
     deploy(tmp_path, 2, hang=True)
     server.send(signal.SIGHUP)
@@ -119,6 +120,29 @@ def test_a_good_hup_during_one_that_hangs_wins(serve, tmp_path):
     server.reload()
     assert server.get().text == "3"
     wait_until(lambda: len(server.tree()) == 3, what="nothing is left of the generation that hung")
+
+
+def test_hups_during_a_reload_are_taken_up_after_it_as_one(serve, tmp_path):
+    server = start(serve, tmp_path)
+    deploy(tmp_path, 2)
+    server.send(signal.SIGHUP)
+    server.wait_log("SIGHUP from .*loading the settings")
+    for count in (1, 2):
+        server.send(signal.SIGHUP)
+        server.wait_log("a reload is under way, and another one follows it", count=count)
+    deploy(tmp_path, 3)
+    server.wait_log(r"during the last one \(2 times\): loading the settings")
+    server.wait_log("The reload is complete: generation 3 serves alone")
+    assert server.get().text == "3"
+    assert {worker.generation for worker in server.ready()} == {1, 2, 3}, "the unfinished reload was finished"
+
+
+def test_a_reload_starts_one_worker_at_a_time_and_retires_one_for_each(serve, tmp_path):
+    server = start(serve, tmp_path, workers=4)
+    server.reload()
+    server.wait_log("The reload is complete: generation 2 serves alone")
+    lines = re.findall(r"Worker (ready|retires) \(slot: \d+, pid: \d+, generation: (\d)", server.log())
+    assert lines[4:] == [("ready", "2"), ("retires", "1")] * 4, server.tail()
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,18 @@
 //! What to do about an event: one function, without I/O and without a clock, so that every case is a line in a table test.
 //!
-//! An event edits what is wanted or what is known of the fleet (`signals`, `reports`, `stuck`, `deaths`); then
-//! whatever is late is ended (`deadlines`), a new generation that has shown that it works is relied on (`reports`), and
-//! `converge` makes the fleet follow what is wanted. Called by `run`, for each event in turn.
+//! An event edits what is wanted or what is known of the fleet (`signals`, `reloads`, `reports`, `stuck`,
+//! `deaths`); then //! whatever is late is ended (`deadlines`), a new generation that has shown that it works is relied on (`reports`),
+//! `converge` makes the fleet follow what is wanted, and a reload that is over is concluded (`reloads`). Called by `run`, for
+//! each event in turn.
 
 mod converge;
 mod deadlines;
 mod deaths;
 mod failures;
+mod reloads;
 mod reports;
 mod signals;
+mod status;
 mod stuck;
 mod turn;
 
@@ -39,5 +42,7 @@ pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
     turn.expire();
     turn.prove();
     turn.converge();
+    turn.follow_up();
+    turn.tell_status();
     turn.actions
 }

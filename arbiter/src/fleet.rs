@@ -10,7 +10,9 @@ use std::time::Duration;
 use tapster_ipc::ExitCode;
 
 use crate::event::End;
+pub use crate::limits::Limits;
 use crate::process::{Life, Process, Why};
+use crate::reloads::Reloads;
 use crate::throttle::Throttle;
 
 /// All processes, and what is wanted of them.
@@ -33,6 +35,8 @@ pub struct Fleet {
     pub gossip: u64,
     /// Whether a worker was wanted for which there is no slot.
     pub is_full: bool,
+    /// The reloads that are under way, and what came of the last one.
+    pub reloads: Reloads,
     /// What the service manager was told last.
     pub status: String,
 }
@@ -40,9 +44,6 @@ pub struct Fleet {
 /// A worker that ends so soon after it was ready has shown nothing: the generation that it is the first of is not proven by
 /// it, and it is not replaced as fast as one that has served.
 pub(crate) const EARLY: Duration = Duration::from_secs(1);
-
-/// How much longer than for a request that is stuck the arbiter waits for a worker that has come to a halt altogether.
-const HALT_MARGIN: Duration = Duration::from_secs(1);
 
 /// Where the server is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,32 +72,6 @@ pub enum Manner {
     Graceful,
     /// Requests that take longer than a moment are cut off.
     Quick,
-}
-
-/// What the settings ask of the fleet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// How many workers there should be.
-    pub workers: u32,
-    /// How many requests each of them has in the application at once.
-    pub threads: u32,
-    /// How long a request may be in the application; `None` is for ever.
-    pub timeout: Option<Duration>,
-    /// How long its thread may then take to come back.
-    pub grace: Duration,
-    /// How long a process may take until it is ready; `None` is for ever.
-    pub boot: Option<Duration>,
-    /// How long a worker may take to finish once it is told to stop.
-    pub graceful: Duration,
-}
-
-impl Limits {
-    /// How long a worker's loop may be at one thing: as long as a request may take to come back, and a moment more, in which a
-    /// worker that still can says itself that one is stuck. `None` is for ever.
-    #[must_use]
-    pub fn halt(&self) -> Option<Duration> {
-        self.timeout.map(|timeout| timeout.saturating_add(self.grace).saturating_add(HALT_MARGIN))
-    }
 }
 
 /// One loading of settings and code, and the template that forks its workers.
@@ -178,6 +153,7 @@ impl Fleet {
             unclaimed: VecDeque::new(),
             gossip: 0,
             is_full: false,
+            reloads: Reloads::default(),
             status: String::new(),
         }
     }

@@ -12,7 +12,9 @@ pub mod action;
 pub mod decide;
 pub mod event;
 pub mod fleet;
+pub mod limits;
 pub mod process;
+pub mod reloads;
 pub mod throttle;
 
 // Mechanism: each file acts, and decides nothing.

@@ -80,6 +80,7 @@ pub(crate) fn limits(settings: &Settings) -> Limits {
         grace: settings.timeout_grace,
         boot: unless_zero(settings.boot_timeout),
         graceful: settings.graceful_timeout,
+        reload_batch: settings.reload_batch,
     }
 }
 

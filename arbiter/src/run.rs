@@ -105,8 +105,15 @@ mod tests {
     #[test]
     fn what_fell_due_while_actions_were_carried_out_is_not_slept_over() {
         let at = Duration::from_secs;
-        let limits =
-            Limits { workers: 1, threads: 1, timeout: None, grace: at(5), boot: Some(at(5)), graceful: at(30) };
+        let limits = Limits {
+            workers: 1,
+            threads: 1,
+            timeout: None,
+            grace: at(5),
+            boot: Some(at(5)),
+            graceful: at(30),
+            reload_batch: 1,
+        };
         let mut fleet = Fleet::new(limits);
         for event in [Event::Tick { busy: Vec::new() }, Event::Spawned { generation: 1, pid: 7 }] {
             decide(&mut fleet, event, at(100));

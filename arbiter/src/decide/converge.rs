@@ -12,7 +12,7 @@ use tapster_ipc::scoreboard::MOST_SLOTS;
 
 use super::signals::{TEMPLATE_END, retire};
 use super::turn::Turn;
-use crate::action::{Action, Notice};
+use crate::action::Action;
 use crate::fleet::{Child, Phase, Seat, Template, Worker};
 use crate::process::{Life, Why};
 
@@ -27,7 +27,6 @@ const _: () = assert!(MOST_SLOTS > 2 * MOST_WORKERS);
 impl Turn<'_> {
     pub(super) fn converge(&mut self) {
         if let Phase::Stopping { exit, .. } = self.fleet.phase {
-            self.tell_status();
             if self.fleet.is_empty() {
                 self.act(Action::Exit(exit));
             }
@@ -45,7 +44,6 @@ impl Turn<'_> {
             self.retire_surplus(proven);
         }
         self.forget_empty();
-        self.tell_status();
     }
 
     /// Starts what a wanted generation lacks.
@@ -62,10 +60,17 @@ impl Turn<'_> {
         }
         let ready_by = generation.limits.boot.map(|boot| self.now.saturating_add(boot));
         let is_doubtful = generation.boots.failures() > 0;
+        let batch = usize::try_from(generation.limits.reload_batch).unwrap_or(usize::MAX);
         let starting = self.fleet.slots_of(number, Worker::is_starting).len();
         let forking = self.fleet.slots_of(number, Worker::is_forking).len();
         let serving = self.fleet.slots_of(number, Worker::is_sound).len();
         let mut missing = wanted.saturating_sub(starting + serving).min(MOST_FORKS.saturating_sub(forking));
+        let older = self.older(number).iter().filter(|slot| self.is_sound(**slot)).count();
+        if older > 0 {
+            // A reload rolls: what no older worker serves is started at once, and for those that do a few at a time.
+            let lacking = wanted.saturating_sub(serving + older);
+            missing = missing.min((lacking + batch).saturating_sub(starting));
+        }
         if is_doubtful {
             // One tries whether it works again, before all do.
             missing = missing.min(1_usize.saturating_sub(starting));
@@ -92,16 +97,10 @@ impl Turn<'_> {
 
     /// How many workers a wanted generation is to have.
     fn wanted(&self, number: u64) -> usize {
-        let all = self.fleet.desired(number);
         match self.fleet.proven() {
             // The canary: until it has proven its generation, no other worker of that is started.
             Some(proven) if number != proven => 1,
-            // What serves keeps its strength through a reload, but does not itself go on replacing what is older.
-            Some(_) if self.fleet.is_reloading() => {
-                let older = self.older(number);
-                all.saturating_sub(older.iter().filter(|slot| self.is_sound(**slot)).count())
-            }
-            Some(_) | None => all,
+            Some(_) | None => self.fleet.desired(number),
         }
     }
 
@@ -199,22 +198,6 @@ impl Turn<'_> {
                 self.fleet.generations.remove(&number);
                 self.act(Action::Forget { generation: number });
             }
-        }
-    }
-
-    fn tell_status(&mut self) {
-        let (ready, target) = (self.fleet.ready(), self.fleet.target);
-        let status = match self.fleet.phase {
-            Phase::Starting => "starting".to_owned(),
-            Phase::Up { proven } if proven != target => {
-                format!("workers ready: {ready}; generation {proven} serves, generation {target} boots")
-            }
-            Phase::Up { .. } => format!("workers ready: {ready}, generation {target}"),
-            Phase::Stopping { .. } => format!("stopping, workers left: {}", self.fleet.workers.len()),
-        };
-        if status != self.fleet.status {
-            self.fleet.status.clone_from(&status);
-            self.act(Action::Notify(Notice::Status(status)));
         }
     }
 }

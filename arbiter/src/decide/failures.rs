@@ -9,7 +9,6 @@ use tapster_ipc::{ExitCode, Order};
 
 use super::signals::TEMPLATE_END;
 use super::turn::Turn;
-use crate::action::{Action, Notice};
 use crate::fleet::{Child, Manner, Phase};
 use crate::process::{Life, Why};
 
@@ -43,9 +42,9 @@ impl Turn<'_> {
         match self.standing(generation) {
             Standing::First => {
                 self.say(Level::Error, child, "can't start", report);
-                self.give_up(exit);
+                self.give_up(exit, report);
             }
-            Standing::Candidate { proven } => self.abandon(generation, proven, &format!(": {report}")),
+            Standing::Candidate { proven } => self.abandon(generation, proven, report, &format!(": {report}")),
             Standing::Serving => self.say(Level::Error, child, "can't start", report),
             Standing::Former => self.say(Level::Debug, child, "can't start", report),
         }
@@ -66,9 +65,12 @@ impl Turn<'_> {
             Standing::First => {
                 let text = format!("Generation {generation} failed to boot ({detail}): the server ends");
                 self.log(Level::Error, text);
-                self.give_up(exit);
+                self.give_up(exit, &format!("generation {generation} failed to boot: {detail}"));
             }
-            Standing::Candidate { proven } => self.abandon(generation, proven, &format!(" ({detail})")),
+            Standing::Candidate { proven } => {
+                let reason = format!("generation {generation} failed to boot: {detail}");
+                self.abandon(generation, proven, &reason, &format!(" ({detail})"));
+            }
             Standing::Serving | Standing::Former => {}
         }
     }
@@ -88,16 +90,17 @@ impl Turn<'_> {
     }
 
     /// Goes back to the generation that serves. What is left of the other one, `converge` ends.
-    fn abandon(&mut self, generation: u64, proven: u64, detail: &str) {
+    fn abandon(&mut self, generation: u64, proven: u64, reason: &str, detail: &str) {
         let text = format!("Generation {generation} failed to boot; generation {proven} goes on serving{detail}");
         self.log(Level::Error, text);
         self.fleet.target = proven;
-        self.act(Action::Notify(Notice::Ready));
+        self.conclude(Err(reason.to_owned()));
+        self.tell_ready();
     }
 
     /// Ends the server, which has never been up.
-    fn give_up(&mut self, exit: ExitCode) {
-        self.enter_stopping(Manner::Quick, exit);
+    fn give_up(&mut self, exit: ExitCode, reason: &str) {
+        self.enter_stopping(Manner::Quick, exit, reason);
         for child in self.fleet.children() {
             match (child, self.fleet.process(child).map(|process| &process.life)) {
                 // Those that have said why they can't start are on their way out, and may have last things to do.

@@ -6,7 +6,7 @@ use log::Level;
 use tapster_ipc::{ExitCode, Report};
 
 use super::turn::Turn;
-use crate::action::{Action, Notice};
+use crate::action::Action;
 use crate::event::Event;
 use crate::fleet::{Child, Phase, Seat, Template};
 use crate::process::{LastSteps, Life, Process, Why};
@@ -137,7 +137,7 @@ impl Turn<'_> {
         self.forget_failures(generation);
         self.fleet.phase = Phase::Up { proven: generation };
         self.act(Action::Follow { generation });
-        self.act(Action::Notify(Notice::Ready));
+        self.tell_ready();
     }
 
     fn forget_failures(&mut self, generation: u64) {

@@ -1,4 +1,4 @@
-//! What each signal asks for, and what comes of the settings that HUP has read.
+//! What each signal asks for.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tapster_ipc::{ExitCode, Order};
 use super::turn::{Turn, words};
 use crate::action::{Action, Notice};
 use crate::event::Sender;
-use crate::fleet::{Child, Generation, Limits, Manner, Phase, Template};
+use crate::fleet::{Child, Manner, Phase, Template};
 use crate::process::{Life, Why};
 
 /// How long a template, which runs no request, may take to end.
@@ -30,37 +30,6 @@ impl Turn<'_> {
             Signal::SIGTTIN => self.resize(1, &name),
             Signal::SIGTTOU => self.resize(-1, &name),
             _ => self.log(Level::Info, format!("{name}: ignored, for it asks for nothing here")),
-        }
-    }
-
-    fn reload(&mut self, name: &str) {
-        if self.is_stopping() {
-            return self.log(Level::Info, format!("{name}: ignored, the server is stopping"));
-        }
-        self.log(Level::Info, format!("{name}: loading the settings and the application anew"));
-        self.act(Action::Notify(Notice::Reloading));
-        self.act(Action::LoadSettings);
-    }
-
-    pub(super) fn settings_loaded(&mut self, limits: Limits) {
-        if self.is_stopping() {
-            return;
-        }
-        let (before, number) = (self.fleet.target, self.fleet.newest + 1);
-        if self.fleet.proven() != Some(before) {
-            self.log(Level::Info, format!("Generation {before} gives way to generation {number} before it was ready"));
-        }
-        self.fleet.newest = number;
-        self.fleet.target = number;
-        self.fleet.generations.insert(number, Generation::new(limits));
-        self.act(Action::Adopt { generation: number });
-    }
-
-    pub(super) fn settings_refused(&mut self, reason: &str) {
-        let target = self.fleet.target;
-        self.log(Level::Error, format!("The settings can't be loaded; generation {target} goes on: {reason}"));
-        if self.fleet.proven() == Some(target) {
-            self.act(Action::Notify(Notice::Ready));
         }
     }
 
@@ -97,7 +66,7 @@ impl Turn<'_> {
             Manner::Quick => QUICK,
         };
         self.log(Level::Info, format!("{name}: stopping {manner}, within {}", words(within)));
-        self.enter_stopping(manner, exit);
+        self.enter_stopping(manner, exit, "the server stops");
         for child in self.fleet.children() {
             match manner {
                 Manner::Graceful => self.stop_gracefully(child, within),
@@ -106,9 +75,10 @@ impl Turn<'_> {
         }
     }
 
-    /// Nothing is started any more, and nothing listened to.
-    pub(super) fn enter_stopping(&mut self, manner: Manner, exit: ExitCode) {
+    /// Nothing is started any more, and nothing listened to. `reason` is what whoever waits for a reload is told.
+    pub(super) fn enter_stopping(&mut self, manner: Manner, exit: ExitCode, reason: &str) {
         if !self.is_stopping() {
+            self.end_reloads(reason);
             self.act(Action::Notify(Notice::Stopping));
             self.act(Action::CloseListeners { at_once: manner == Manner::Quick });
         } else if manner == Manner::Quick {

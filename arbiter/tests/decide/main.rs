@@ -6,6 +6,7 @@ mod deadlines;
 mod deaths;
 mod endings;
 mod reloads;
+mod rolling;
 mod signals;
 mod starts;
 mod stuck;

@@ -9,7 +9,7 @@ use tapster::event::Event;
 use tapster::fleet::{Child, Manner, Phase};
 use tapster_ipc::{ExitCode, Order, Report};
 
-use crate::world::{CLEAN, PROBATION, World, limits};
+use crate::world::{CLEAN, World, limits};
 
 const EVERY: [Signal; 9] = [SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH];
 
@@ -94,17 +94,8 @@ fn after_any_signal_that_does_not_stop_the_server_it_serves_in_full() {
             }
             let mut world = make();
             world.signal(signal);
+            world.calm();
             let newest = world.fleet.newest;
-            for generation in 1..=newest {
-                world.template_ready(generation);
-            }
-            world.all_ready();
-            for slot in 0..8 {
-                world.ready(slot);
-            }
-            world.pass(PROBATION);
-            world.all_ready();
-            world.settle();
             let wanted = match signal {
                 SIGTTIN => 3,
                 SIGTTOU => 1,

@@ -207,27 +207,6 @@ fn a_worker_that_is_stuck_while_the_new_generation_rolls_out_changes_nothing_for
 }
 
 #[test]
-fn during_the_reload_of_a_reload_the_generation_that_serves_takes_a_stuck_workers_place() {
-    let mut world = threaded(4);
-    world.signal(Signal::SIGHUP);
-    world.template_ready(2);
-    world.forked(4);
-    world.proves(4);
-    world.signal(Signal::SIGHUP);
-    for slot in world.all_forked() {
-        world.exits(Child::Worker(slot), SIGSEGV);
-    }
-    world.pass(Duration::from_secs(1));
-    assert_eq!((world.serving(1), world.serving(2), world.forks.len()), (3, 1, 0), "generation 3 has yet to start");
-    world.take();
-    stuck(&mut world, 2, 3);
-    assert_eq!(world.forks.values().collect::<Vec<_>>(), [&2]);
-    let slot = world.all_forked()[0];
-    world.ready(slot);
-    assert_eq!((world.retired(), world.serving(1), world.serving(2)), (vec![2], 2, 2));
-}
-
-#[test]
 fn a_new_generations_first_worker_that_is_stuck_does_not_keep_the_old_one_in_place() {
     let mut world = threaded(2);
     world.signal(Signal::SIGHUP);

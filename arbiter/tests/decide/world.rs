@@ -25,6 +25,7 @@ pub(crate) fn limits(workers: u32) -> Limits {
         grace: Duration::from_secs(5),
         boot: Some(Duration::from_secs(60)),
         graceful: Duration::from_secs(20),
+        reload_batch: 1,
     }
 }
 
@@ -174,6 +175,29 @@ impl World {
         }
     }
 
+    /// All that was ordered is done and nothing fails, until nothing is under way any more.
+    pub(crate) fn calm(&mut self) {
+        for _ in 0..100 {
+            let before =
+                (self.fleet.newest, self.fleet.reloads.under_way, self.fleet.workers.len(), self.fleet.ready());
+            for generation in 1..=self.fleet.newest {
+                self.template_ready(generation);
+            }
+            self.all_ready();
+            for slot in self.fleet.workers.keys().copied().collect::<Vec<_>>() {
+                self.ready(slot);
+            }
+            self.pass(PROBATION);
+            self.settle();
+            let after = (self.fleet.newest, self.fleet.reloads.under_way, self.fleet.workers.len(), self.fleet.ready());
+            if before == after && self.forks.is_empty() && after.1 == 0 {
+                return;
+            }
+        }
+        let fleet = &self.fleet;
+        assert!(self.exit.is_some(), "no calm: {fleet:?}");
+    }
+
     /// The worker becomes ready and stays so for as long as it takes to prove a generation.
     pub(crate) fn proves(&mut self, slot: u32) {
         self.ready(slot);
@@ -238,12 +262,15 @@ impl World {
 
     /// Whether the log has a line of that level with that text, since actions were last taken.
     pub(crate) fn has_logged(&self, level: Level, part: &str) -> bool {
-        self.actions.iter().any(|action| matches!(action, Action::Log(of, text) if *of == level && text.contains(part)))
+        self.actions.iter().any(|action| match action {
+            Action::Log(of, text) | Action::LogRunning { level: of, text, .. } => *of == level && text.contains(part),
+            _ => false,
+        })
     }
 
     pub(crate) fn logged(&self) -> Vec<&str> {
         let lines = self.actions.iter().filter_map(|action| match action {
-            Action::Log(_, text) => Some(text.as_str()),
+            Action::Log(_, text) | Action::LogRunning { text, .. } => Some(text.as_str()),
             _ => None,
         });
         lines.collect()
@@ -264,6 +291,15 @@ impl World {
             _ => None,
         };
         self.actions.iter().filter_map(child).collect()
+    }
+
+    /// The outcomes of reloads, since actions were last taken.
+    pub(crate) fn concluded(&self) -> Vec<Result<u64, String>> {
+        let outcome = |action: &Action| match action {
+            Action::Conclude(outcome) => Some(outcome.clone()),
+            _ => None,
+        };
+        self.actions.iter().filter_map(outcome).collect()
     }
 
     pub(crate) fn retired(&self) -> Vec<u32> {

@@ -77,6 +77,14 @@ macro_rules! workers {
                    functions and Python's own end, and is killed then, with the reason in the log.",
             value: "DURATION",
         }
+        reload_batch: u32 = 1; Whole { min: 1, max: 1024 };
+        {
+            brief: "How many new workers a reload starts at a time, each in the place of an old one.",
+            long: "A new worker is started, and when it is ready an old one retires; then the next is started. More at a \
+                   time make the reload of many workers shorter, and take more CPU and memory while it lasts. The first \
+                   worker of the new code always goes ahead alone.",
+            value: "NUMBER",
+        }
         keep_alive: Duration = Duration::from_secs(2); Time { min: 0, max: HOUR };
         {
             brief: "How long an idle connection is kept for its next request; 0 closes it after each.",

@@ -1,0 +1,121 @@
+//! Reloads, from the signal that asks for one to its conclusion.
+//!
+//! One reload is under way at a time; what is asked for meanwhile is taken up after it, once. It is over when it has failed,
+//! or when the new generation is proven and no worker of an older one serves. Where nothing serves yet there is nothing to
+//! wait for: a first start that hangs is left at once for the settings and the code of now. So is a new generation that may
+//! boot for ever (`boot_timeout = 0`), for its end may never come.
+
+use log::Level;
+
+use super::turn::Turn;
+use crate::action::{Action, Notice};
+use crate::fleet::{Generation, Limits, Phase, Worker};
+
+impl Turn<'_> {
+    /// Settings and code are to be loaded anew; `name` says who asks.
+    pub(super) fn reload(&mut self, name: &str) {
+        if self.is_stopping() {
+            self.log(Level::Info, format!("{name}: ignored, the server is stopping"));
+            return self.act(Action::Conclude(Err("the server is stopping".to_owned())));
+        }
+        if self.fleet.reloads.under_way > 0 && !self.may_start_over() {
+            self.fleet.reloads.waiting = self.fleet.reloads.waiting.saturating_add(1);
+            self.log(Level::Info, format!("{name}: a reload is under way, and another one follows it"));
+            return self.act(Action::Notify(Notice::Reloading));
+        }
+        self.begin_reload(name);
+    }
+
+    /// Whether the reload that is under way need not be waited for.
+    fn may_start_over(&self) -> bool {
+        match self.fleet.phase {
+            Phase::Starting => true,
+            Phase::Up { .. } | Phase::Stopping { .. } => {
+                let target = self.fleet.generations.get(&self.fleet.target);
+                self.fleet.is_reloading() && target.is_some_and(|target| target.limits.boot.is_none())
+            }
+        }
+    }
+
+    fn begin_reload(&mut self, name: &str) {
+        let reloads = &mut self.fleet.reloads;
+        reloads.under_way = reloads.under_way.saturating_add(1);
+        reloads.is_loading = true;
+        reloads.failure = None;
+        self.log(Level::Info, format!("{name}: loading the settings and the application anew"));
+        self.act(Action::Notify(Notice::Reloading));
+        self.act(Action::LoadSettings);
+    }
+
+    pub(super) fn settings_loaded(&mut self, limits: Limits) {
+        if self.is_stopping() {
+            return;
+        }
+        self.fleet.reloads.is_loading = false;
+        let (before, number) = (self.fleet.target, self.fleet.newest + 1);
+        if self.fleet.proven() != Some(before) {
+            self.log(Level::Info, format!("Generation {before} gives way to generation {number} before it was ready"));
+            while self.fleet.reloads.under_way > 1 {
+                self.conclude(Err(format!("generation {before} gave way to generation {number} before it was ready")));
+            }
+        }
+        self.fleet.newest = number;
+        self.fleet.target = number;
+        self.fleet.generations.insert(number, Generation::new(limits));
+        self.act(Action::Adopt { generation: number });
+    }
+
+    pub(super) fn settings_refused(&mut self, reason: &str) {
+        self.fleet.reloads.is_loading = false;
+        if self.is_stopping() {
+            return;
+        }
+        let target = self.fleet.target;
+        self.log(Level::Error, format!("The settings can't be loaded; generation {target} goes on: {reason}"));
+        self.conclude(Err(reason.to_owned()));
+        if self.fleet.proven() == Some(target) {
+            self.tell_ready();
+        }
+    }
+
+    /// The service manager learns that the server is as it should be, unless the next reload is about to begin.
+    pub(super) fn tell_ready(&mut self) {
+        if self.fleet.reloads.waiting == 0 {
+            self.act(Action::Notify(Notice::Ready));
+        }
+    }
+
+    /// A reload is over.
+    pub(super) fn conclude(&mut self, outcome: Result<u64, String>) {
+        let reloads = &mut self.fleet.reloads;
+        reloads.under_way = reloads.under_way.saturating_sub(1);
+        reloads.failure = outcome.as_ref().err().map(|reason| reason.lines().next().unwrap_or_default().to_owned());
+        self.act(Action::Conclude(outcome));
+    }
+
+    /// A stop ends what is under way, and what was to follow.
+    pub(super) fn end_reloads(&mut self, reason: &str) {
+        let followed = u32::from(std::mem::take(&mut self.fleet.reloads.waiting) > 0);
+        for _ in 0..self.fleet.reloads.under_way + followed {
+            self.conclude(Err(reason.to_owned()));
+        }
+    }
+
+    /// Concludes the reload once the new generation serves alone, and takes up what was asked for meanwhile.
+    pub(super) fn follow_up(&mut self) {
+        let Phase::Up { proven } = self.fleet.phase else { return };
+        let is_older = |(_, worker): (&u32, &Worker)| worker.generation < proven && worker.is_ready();
+        let is_complete = proven == self.fleet.target && !self.fleet.workers.iter().any(is_older);
+        if self.fleet.reloads.under_way > 0 && !self.fleet.reloads.is_loading && is_complete {
+            self.log(Level::Info, format!("The reload is complete: generation {proven} serves alone"));
+            self.conclude(Ok(proven));
+        }
+        if self.fleet.reloads.under_way == 0 && self.fleet.reloads.waiting > 0 {
+            let times = match std::mem::take(&mut self.fleet.reloads.waiting) {
+                1 => "once".to_owned(),
+                times => format!("{times} times"),
+            };
+            self.begin_reload(&format!("Another reload was asked for during the last one ({times})"));
+        }
+    }
+}

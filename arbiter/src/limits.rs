@@ -1,0 +1,34 @@
+//! What the settings ask of the fleet. Only values: `load` makes them of the settings, `decide` keeps the fleet to them.
+
+use std::time::Duration;
+
+/// How much longer than for a request that is stuck the arbiter waits for a worker that has come to a halt altogether.
+const HALT_MARGIN: Duration = Duration::from_secs(1);
+
+/// What the settings ask of the fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many workers there should be.
+    pub workers: u32,
+    /// How many requests each of them has in the application at once.
+    pub threads: u32,
+    /// How long a request may be in the application; `None` is for ever.
+    pub timeout: Option<Duration>,
+    /// How long its thread may then take to come back.
+    pub grace: Duration,
+    /// How long a process may take until it is ready; `None` is for ever.
+    pub boot: Option<Duration>,
+    /// How long a worker may take to finish once it is told to stop.
+    pub graceful: Duration,
+    /// How many workers a reload that rolls starts at a time.
+    pub reload_batch: u32,
+}
+
+impl Limits {
+    /// How long a worker's loop may be at one thing: as long as a request may take to come back, and a moment more, in which a
+    /// worker that still can says itself that one is stuck. `None` is for ever.
+    #[must_use]
+    pub fn halt(&self) -> Option<Duration> {
+        self.timeout.map(|timeout| timeout.saturating_add(self.grace).saturating_add(HALT_MARGIN))
+    }
+}

@@ -1,0 +1,17 @@
+//! What the arbiter knows of reloads: those that are under way, those that wait, and what came of the last one.
+//!
+//! Only values; `decide/reloads.rs` changes them.
+
+/// Reloads, from the signal to the conclusion.
+#[derive(Debug, Default)]
+pub struct Reloads {
+    /// How many have begun and not been concluded. More than one only where the next does not wait for the one before: see
+    /// `decide/reloads.rs`.
+    pub under_way: u32,
+    /// Whether the settings are being read, of which nobody knows yet whether they are good.
+    pub is_loading: bool,
+    /// How often another one has been asked for meanwhile. All of these together are taken up as one.
+    pub waiting: u32,
+    /// Why the last one failed, in one line; `None` where it did not, or the next has begun.
+    pub failure: Option<String>,
+}
