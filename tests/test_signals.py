@@ -190,7 +190,7 @@ def test_ttou_lets_the_retiring_worker_finish_its_request(serve, tmp_path):
     wait_until(lambda: len(server.live()) == 1, what="one worker")
 
 
-@pytest.mark.parametrize("number", [signal.SIGWINCH, signal.SIGPIPE, signal.SIGCHLD], ids=lambda each: each.name)
+@pytest.mark.parametrize("number", [signal.SIGPIPE, signal.SIGCHLD], ids=lambda each: each.name)
 def test_signals_that_mean_nothing_change_nothing(serve, number):
     server = serve("ops:application")
     before = server.tree()

@@ -1,6 +1,6 @@
 //! What to do about an event: one function, without I/O and without a clock, so that every case is a line in a table test.
 //!
-//! An event edits what is wanted or what is known of the fleet (`signals`, `reloads`, `reports`, `stuck`,
+//! An event edits what is wanted or what is known of the fleet (`signals`, `stops`, `reloads`, `reports`, `stuck`,
 //! `deaths`); then //! whatever is late is ended (`deadlines`), a new generation that has shown that it works is relied on (`reports`),
 //! `converge` makes the fleet follow what is wanted, and a reload that is over is concluded (`reloads`). Called by `run`, for
 //! each event in turn.
@@ -13,6 +13,7 @@ mod reloads;
 mod reports;
 mod signals;
 mod status;
+mod stops;
 mod stuck;
 mod turn;
 
@@ -39,6 +40,7 @@ pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
         Event::Measured { sizes } => turn.measured(&sizes),
         Event::Tick { busy } => turn.tick(&busy),
     }
+    turn.stop_as_announced();
     turn.expire();
     turn.prove();
     turn.converge();

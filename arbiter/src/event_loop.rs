@@ -13,6 +13,7 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::signal::Signal;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::origin::{Origin, WithOrigin};
+use signal_hook::low_level::siginfo::Cause;
 
 use crate::channels::Channels;
 use crate::event::{Event, Sender};
@@ -96,13 +97,18 @@ impl EventLoop {
         }
         // Signals before ends: a service manager may send SIGTERM to all processes at once, and then the arbiter's own one
         // says why the others end.
-        for origin in received.iter().filter(|origin| !is_child(origin)) {
+        for origin in received.iter().filter(|origin| !is_child(origin) && !is_resize(origin)) {
             if let Ok(signal) = Signal::try_from(origin.signal) {
                 happened.push_back(Event::Signal { signal, sender: sender(origin) });
             }
         }
         happened.extend(ends);
     }
+}
+
+/// Whether it is only a terminal's change of size, of which the kernel tells. From a process the same signal is an order.
+fn is_resize(origin: &Origin) -> bool {
+    origin.signal == Signal::SIGWINCH as i32 && origin.cause == Cause::Kernel
 }
 
 /// Who sent it. The kernel's own signals (a terminal's Ctrl-C) have no sender, nor have those from outside of a container.

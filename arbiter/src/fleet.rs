@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
+use tapster_config::MOST_WORKERS;
 use tapster_ipc::ExitCode;
 
 use crate::event::End;
@@ -35,6 +36,10 @@ pub struct Fleet {
     pub gossip: u64,
     /// Whether a worker was wanted for which there is no slot.
     pub is_full: bool,
+    /// Whether SIGWINCH has sent the workers away, until SIGHUP brings them back.
+    pub is_paused: bool,
+    /// When the stop that was announced begins (`drain_delay`); until then the server serves, and changes nothing else.
+    pub stops_at: Option<Duration>,
     /// The reloads that are under way, and what came of the last one.
     pub reloads: Reloads,
     /// What the service manager was told last.
@@ -60,6 +65,8 @@ pub enum Phase {
     Stopping {
         /// How.
         manner: Manner,
+        /// Since when in this manner.
+        since: Duration,
         /// The arbiter's own exit status, once nothing is left.
         exit: ExitCode,
     },
@@ -72,6 +79,8 @@ pub enum Manner {
     Graceful,
     /// Requests that take longer than a moment are cut off.
     Quick,
+    /// Everything is killed.
+    AtOnce,
 }
 
 /// One loading of settings and code, and the template that forks its workers.
@@ -79,6 +88,8 @@ pub enum Manner {
 pub struct Generation {
     /// What its settings ask.
     pub limits: Limits,
+    /// How many workers more than its settings ask for, or fewer, signals have asked for.
+    pub shift: i32,
     /// Its template.
     pub template: Template,
     /// Processes that ended before they were ready, since one was ready last.
@@ -153,6 +164,8 @@ impl Fleet {
             unclaimed: VecDeque::new(),
             gossip: 0,
             is_full: false,
+            is_paused: false,
+            stops_at: None,
             reloads: Reloads::default(),
             status: String::new(),
         }
@@ -161,8 +174,8 @@ impl Fleet {
     /// How many workers a generation is to have, now, for whatever reason: its settings, signals, load.
     #[must_use]
     pub fn desired(&self, number: u64) -> usize {
-        let workers = self.generations.get(&number).map_or(0, |generation| generation.limits.workers);
-        usize::try_from(workers).unwrap_or(usize::MAX)
+        let workers = self.generations.get(&number).map_or(0, Generation::workers);
+        if self.is_paused { 0 } else { usize::try_from(workers).unwrap_or(usize::MAX) }
     }
 
     /// The newest generation that has shown that it works, while the server is up.
@@ -275,7 +288,13 @@ impl Fleet {
             };
             [start, generation.boots.until(), generation.crashes.until()]
         });
-        processes.chain(forks).chain(generations).chain(self.proof()).filter(|&due| due > decided).min()
+        processes
+            .chain(forks)
+            .chain(generations)
+            .chain(self.proof())
+            .chain(self.stops_at)
+            .filter(|&due| due > decided)
+            .min()
     }
 }
 
@@ -285,10 +304,17 @@ impl Generation {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            shift: 0,
             template: Template::Absent { until: Duration::ZERO },
             boots: Throttle::default(),
             crashes: Throttle::default(),
         }
+    }
+
+    /// How many workers its settings and signals ask for.
+    #[must_use]
+    pub fn workers(&self) -> u32 {
+        self.limits.workers.saturating_add_signed(self.shift).clamp(1, MOST_WORKERS)
     }
 
     /// From when on processes of it may be started.
@@ -369,6 +395,7 @@ impl fmt::Display for Manner {
         f.write_str(match self {
             Self::Graceful => "after the running requests",
             Self::Quick => "quickly",
+            Self::AtOnce => "at once",
         })
     }
 }

@@ -22,6 +22,8 @@ pub struct Limits {
     pub graceful: Duration,
     /// How many workers a reload that rolls starts at a time.
     pub reload_batch: u32,
+    /// How long the server goes on serving after it was told to stop.
+    pub drain_delay: Duration,
 }
 
 impl Limits {

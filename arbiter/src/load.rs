@@ -81,6 +81,7 @@ pub(crate) fn limits(settings: &Settings) -> Limits {
         boot: unless_zero(settings.boot_timeout),
         graceful: settings.graceful_timeout,
         reload_batch: settings.reload_batch,
+        drain_delay: settings.drain_delay,
     }
 }
 

@@ -113,6 +113,7 @@ mod tests {
             boot: Some(at(5)),
             graceful: at(30),
             reload_batch: 1,
+            drain_delay: Duration::ZERO,
         };
         let mut fleet = Fleet::new(limits);
         for event in [Event::Tick { busy: Vec::new() }, Event::Spawned { generation: 1, pid: 7 }] {

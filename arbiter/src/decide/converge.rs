@@ -10,7 +10,7 @@ use tapster_ipc::Order;
 use tapster_ipc::message::FINALISATION;
 use tapster_ipc::scoreboard::MOST_SLOTS;
 
-use super::signals::{TEMPLATE_END, retire};
+use super::stops::{TEMPLATE_END, retire};
 use super::turn::Turn;
 use crate::action::Action;
 use crate::fleet::{Child, Phase, Seat, Template, Worker};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use log::Level;
 use tapster_ipc::{ExitCode, Order};
 
-use super::signals::TEMPLATE_END;
+use super::stops::TEMPLATE_END;
 use super::turn::Turn;
 use crate::fleet::{Child, Manner, Phase};
 use crate::process::{Life, Why};

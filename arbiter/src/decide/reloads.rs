@@ -14,9 +14,14 @@ use crate::fleet::{Generation, Limits, Phase, Worker};
 impl Turn<'_> {
     /// Settings and code are to be loaded anew; `name` says who asks.
     pub(super) fn reload(&mut self, name: &str) {
-        if self.is_stopping() {
-            self.log(Level::Info, format!("{name}: ignored, the server is stopping"));
+        if self.refuses(name) {
             return self.act(Action::Conclude(Err("the server is stopping".to_owned())));
+        }
+        if std::mem::take(&mut self.fleet.is_paused) {
+            self.log(
+                Level::Info,
+                format!("{name}: the workers come back, at first those of the settings and code of before"),
+            );
         }
         if self.fleet.reloads.under_way > 0 && !self.may_start_over() {
             self.fleet.reloads.waiting = self.fleet.reloads.waiting.saturating_add(1);
@@ -59,10 +64,27 @@ impl Turn<'_> {
                 self.conclude(Err(format!("generation {before} gave way to generation {number} before it was ready")));
             }
         }
+        let shift = self.kept_shift(limits.workers);
         self.fleet.newest = number;
         self.fleet.target = number;
-        self.fleet.generations.insert(number, Generation::new(limits));
+        self.fleet.generations.insert(number, Generation { shift, ..Generation::new(limits) });
         self.act(Action::Adopt { generation: number });
+    }
+
+    /// What TTIN and TTOU have asked for beyond the settings holds on, unless the settings themselves have another number now.
+    fn kept_shift(&mut self, workers: u32) -> i32 {
+        let serving = self.fleet.proven().unwrap_or(self.fleet.target);
+        let Some(serving) = self.fleet.generations.get(&serving).filter(|serving| serving.shift != 0) else { return 0 };
+        let (shift, before, all) = (serving.shift, serving.limits.workers, serving.workers());
+        if workers == before {
+            self.log(Level::Info, format!("{all} workers remain wanted, as signals have asked; workers = {workers}"));
+            return shift;
+        }
+        let text = format!(
+            "workers = {workers}, no longer {before}: what signals have asked for ({all} workers) is forgotten"
+        );
+        self.log(Level::Info, text);
+        0
     }
 
     pub(super) fn settings_refused(&mut self, reason: &str) {

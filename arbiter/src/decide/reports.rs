@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use log::Level;
-use tapster_ipc::{ExitCode, Report};
+use tapster_ipc::{ExitCode, Order, Report};
 
 use super::turn::Turn;
 use crate::action::Action;
@@ -111,6 +111,9 @@ impl Turn<'_> {
             return;
         }
         self.say(Level::Info, child, "ready", "");
+        if self.fleet.stops_at.is_some() {
+            self.tell(child, Order::LetGo);
+        }
         let generation = self.fleet.generation_of(child);
         match self.fleet.phase {
             // Nothing serves that could be lost.

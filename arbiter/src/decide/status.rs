@@ -19,6 +19,12 @@ impl Turn<'_> {
         match self.fleet.phase {
             Phase::Starting => "starting".to_owned(),
             Phase::Stopping { .. } => format!("stopping, workers left: {}", self.fleet.workers.len()),
+            Phase::Up { .. } if self.fleet.stops_at.is_some() => {
+                format!("stopping after drain_delay, and serving until then; workers ready: {ready}")
+            }
+            Phase::Up { .. } if self.fleet.is_paused => {
+                format!("paused by SIGWINCH until SIGHUP; workers left: {}", self.fleet.workers.len())
+            }
             Phase::Up { proven } if proven != target => {
                 format!("workers ready: {ready}; generation {proven} serves, generation {target} boots")
             }

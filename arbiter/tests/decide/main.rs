@@ -4,10 +4,14 @@
 
 mod deadlines;
 mod deaths;
+mod drains;
 mod endings;
+mod phases;
 mod reloads;
+mod resizes;
 mod rolling;
 mod signals;
 mod starts;
 mod stuck;
+mod table;
 mod world;

@@ -3,68 +3,14 @@
 use std::time::Duration;
 
 use log::Level;
-use nix::sys::signal::Signal::{self, *};
+use nix::sys::signal::Signal::*;
 use tapster::action::{Action, Notice};
 use tapster::event::Event;
 use tapster::fleet::{Child, Manner, Phase};
 use tapster_ipc::{ExitCode, Order, Report};
 
-use crate::world::{CLEAN, World, limits};
-
-const EVERY: [Signal; 9] = [SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH];
-
-fn template_boots() -> World {
-    World::new(2)
-}
-
-fn workers_boot() -> World {
-    let mut world = World::new(2);
-    world.template_ready(1);
-    world.forked(0);
-    world
-}
-
-fn up() -> World {
-    World::up(2)
-}
-
-fn reloading() -> World {
-    let mut world = World::up(2);
-    world.signal(SIGHUP);
-    world.template_ready(2);
-    world.all_forked();
-    world
-}
-
-fn rolling() -> World {
-    let mut world = reloading();
-    world.proves(2);
-    world
-}
-
-fn stopping() -> World {
-    let mut world = World::up(2);
-    world.signal(SIGTERM);
-    world
-}
-
-fn stopping_at_once() -> World {
-    let mut world = World::up(2);
-    world.signal(SIGINT);
-    world
-}
-
-type Phases = [(&'static str, fn() -> World); 7];
-
-const PHASES: Phases = [
-    ("template boots", template_boots),
-    ("workers boot", workers_boot),
-    ("up", up),
-    ("reloading", reloading),
-    ("rolling", rolling),
-    ("stopping", stopping),
-    ("stopping at once", stopping_at_once),
-];
+use crate::phases::{EVERY, PHASES, stopping, stopping_quickly, up, workers_boot};
+use crate::world::CLEAN;
 
 #[test]
 fn after_any_signal_in_any_phase_the_server_ends_on_sigterm_with_status_0() {
@@ -87,7 +33,7 @@ fn after_any_signal_in_any_phase_the_server_ends_on_sigterm_with_status_0() {
 
 #[test]
 fn after_any_signal_that_does_not_stop_the_server_it_serves_in_full() {
-    for (phase, make) in &PHASES[..5] {
+    for (phase, make) in PHASES.into_iter().take_while(|(phase, _)| *phase != "draining") {
         for signal in EVERY {
             if matches!(signal, SIGTERM | SIGINT | SIGQUIT) {
                 continue;
@@ -96,7 +42,13 @@ fn after_any_signal_that_does_not_stop_the_server_it_serves_in_full() {
             world.signal(signal);
             world.calm();
             let newest = world.fleet.newest;
+            let is_paused = world.fleet.is_paused;
+            assert_eq!(
+                is_paused,
+                (signal == SIGWINCH && !phase.contains("boot")) || (phase == "paused" && signal != SIGHUP)
+            );
             let wanted = match signal {
+                _ if is_paused => 0,
                 SIGTTIN => 3,
                 SIGTTOU => 1,
                 _ => 2,
@@ -112,7 +64,8 @@ fn after_any_signal_that_does_not_stop_the_server_it_serves_in_full() {
 fn term_lets_workers_finish_and_closes_the_listeners() {
     let mut world = up();
     world.signal(SIGTERM);
-    assert_eq!(world.fleet.phase, Phase::Stopping { manner: Manner::Graceful, exit: ExitCode::Stopped });
+    let since = world.now;
+    assert_eq!(world.fleet.phase, Phase::Stopping { manner: Manner::Graceful, since, exit: ExitCode::Stopped });
     let retire = Order::Retire { within_ms: 20_000, drain: true };
     assert_eq!(world.told(|order| *order == retire), [Child::Worker(0), Child::Worker(1)]);
     assert_eq!(world.told(|order| *order == Order::Quit), [Child::Template(1)]);
@@ -158,21 +111,6 @@ fn a_worker_that_does_not_finish_in_time_is_killed_and_the_log_names_it() {
 }
 
 #[test]
-fn term_twice_changes_nothing_and_int_makes_it_quick() {
-    let mut world = stopping();
-    world.take();
-    world.signal(SIGTERM);
-    assert!(world.told(|_| true).is_empty());
-    world.signal(SIGINT);
-    assert_eq!(world.told(|order| *order == Order::Quit).len(), 3);
-    world.signal(SIGINT);
-    world.pass(Duration::from_secs(4));
-    assert!(world.has_been_killed(Child::Worker(0)));
-    world.settle();
-    assert_eq!(world.exit, Some(ExitCode::Stopped));
-}
-
-#[test]
 fn int_and_quit_stop_soon_and_kill_after_two_seconds_for_requests_and_two_for_the_workers_end() {
     for signal in [SIGINT, SIGQUIT] {
         let mut world = up();
@@ -209,42 +147,12 @@ fn nothing_is_replaced_while_the_server_stops() {
 
 #[test]
 fn hup_while_stopping_is_ignored_and_said() {
-    for mut world in [stopping(), stopping_at_once()] {
+    for mut world in [stopping(), stopping_quickly()] {
         world.take();
         world.signal(SIGHUP);
-        assert!(world.has_logged(Level::Info, "ignored"));
+        assert!(world.has_logged(Level::Info, "ignored, the server is stopping"));
         assert!(!world.has_done(&Action::LoadSettings));
     }
-}
-
-#[test]
-fn ttin_and_ttou_change_the_number_of_workers_by_one() {
-    let mut world = up();
-    world.signal(SIGTTIN);
-    world.all_ready();
-    assert_eq!(world.fleet.ready(), 3);
-    world.take();
-    world.signal(SIGTTOU);
-    assert_eq!(world.retired(), [0], "the oldest goes");
-    world.signal(SIGTTOU);
-    world.signal(SIGTTOU);
-    assert!(world.has_logged(Level::Info, "which is the limit"));
-    world.settle();
-    assert_eq!(world.fleet.ready(), 1);
-}
-
-#[test]
-fn hup_sets_the_number_of_workers_back() {
-    let mut world = up();
-    world.signal(SIGTTIN);
-    world.all_ready();
-    world.reload = Ok(limits(2));
-    world.signal(SIGHUP);
-    world.template_ready(2);
-    world.all_ready();
-    world.settle();
-    assert_eq!(world.serving(2), 2);
-    assert_eq!(world.fleet.ready(), 2);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use log::Level;
 use nix::sys::signal::Signal;
 use tapster::action::{Action, Notice};
 use tapster::decide::decide;
-use tapster::event::{End, Event};
+use tapster::event::{End, Event, Sender};
 use tapster::fleet::{Child, Fleet, Limits};
 use tapster_ipc::{ExitCode, Order, Report};
 
@@ -26,6 +26,7 @@ pub(crate) fn limits(workers: u32) -> Limits {
         boot: Some(Duration::from_secs(60)),
         graceful: Duration::from_secs(20),
         reload_batch: 1,
+        drain_delay: Duration::ZERO,
     }
 }
 
@@ -130,7 +131,9 @@ impl World {
     }
 
     pub(crate) fn signal(&mut self, signal: Signal) {
-        self.happens(Event::Signal { signal, sender: None });
+        // From outside of a container this one means nothing.
+        let sender = (signal == Signal::SIGWINCH).then(|| Sender { pid: 1, name: "sh".into() });
+        self.happens(Event::Signal { signal, sender });
     }
 
     pub(crate) fn report(&mut self, from: Child, report: Report) {

@@ -77,6 +77,17 @@ macro_rules! workers {
                    functions and Python's own end, and is killed then, with the reason in the log.",
             value: "DURATION",
         }
+        drain_delay: Duration = Duration::ZERO; Time { min: 0, max: DAY };
+        {
+            brief: "How long the server goes on serving after TERM, before it stops gracefully. 0 is not at all.",
+            long: "For balancers that learn of a stop later than the server does, as in Kubernetes, where TERM and the \
+                   removal from a service's endpoints race each other. Until it is over everything is answered, with \
+                   `Connection: close`, so that clients with open connections come back elsewhere; workers that die are \
+                   replaced, and reloads and resizing are refused. A second TERM, INT or QUIT ends the wait. What stops \
+                   the server must have patience for this and `graceful_timeout` together \
+                   (`terminationGracePeriodSeconds`, `TimeoutStopSec=`).",
+            value: "DURATION",
+        }
         reload_batch: u32 = 1; Whole { min: 1, max: 1024 };
         {
             brief: "How many new workers a reload starts at a time, each in the place of an old one.",

@@ -30,6 +30,7 @@ fn every_setting_changed() -> Settings {
         queue_timeout: Duration::from_secs(86_400),
         boot_timeout: Duration::from_millis(1500),
         graceful_timeout: Duration::from_secs(7200),
+        drain_delay: Duration::from_secs(15),
         reload_batch: 3,
         keep_alive: Duration::from_millis(1),
         limit_request_line: 65_536,
@@ -119,6 +120,7 @@ timeout_grace = \"5s\"
 queue_timeout = \"30s\"
 boot_timeout = \"120s\"
 graceful_timeout = \"30s\"
+drain_delay = \"0s\"
 reload_batch = 1
 keep_alive = \"2s\"
 limit_request_line = 4094
