@@ -23,6 +23,7 @@ use crate::action::Action;
 use crate::event::Event;
 use crate::fleet::Fleet;
 use turn::Turn;
+pub(crate) use turn::words;
 
 /// Takes `event`, which happened at `now`, into the fleet, and returns what is to be done, in order.
 pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {

@@ -27,6 +27,7 @@ mod load;
 mod perform;
 mod pidfile;
 mod reap;
+mod running;
 mod spawn;
 mod systemd;
 

@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::Rc;
 
+use log::Level;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tapster_config::{Settings, Sources};
-use tapster_ipc::{ExitCode, Order, Report, Scoreboard, channel};
+use tapster_ipc::{ExitCode, Order, Report, Scoreboard, Slot, channel};
 use tapster_sys::fds::Inherited;
+use tapster_sys::stamp;
 
 use crate::action::Action;
 use crate::channels::Channels;
@@ -18,6 +20,7 @@ use crate::event::Event;
 use crate::fleet::Child;
 use crate::listeners::Listener;
 use crate::load::{self, Loaded};
+use crate::running;
 use crate::spawn::{self, Recipe};
 use crate::systemd;
 
@@ -78,7 +81,7 @@ impl Stage {
         for action in actions {
             match action {
                 Action::Log(level, text) => log::log!(level, "{text}"),
-                Action::LogRunning { level, text, .. } => log::log!(level, "{text}"),
+                Action::LogRunning { level, text, slot } => self.log_running(level, &text, slot),
                 Action::Conclude(outcome) => log::debug!("The reload is over: {outcome:?}"),
                 Action::SpawnTemplate { generation } => {
                     outcome.events.extend(self.spawn_template(generation, channels));
@@ -104,6 +107,11 @@ impl Stage {
             }
         }
         outcome
+    }
+
+    fn log_running(&self, level: Level, text: &str, slot: u32) {
+        let running = self.scoreboard.slot(slot).map(Slot::running).unwrap_or_default();
+        log::log!(level, "{text}{}", running::clause(&running, stamp::monotonic()));
     }
 
     fn spawn_template(&self, generation: u64, channels: &mut Channels) -> Vec<Event> {

@@ -88,6 +88,7 @@ impl Crew {
         let system = |error| failed("can't set up the worker", &error);
         let threads = settings.threads as usize;
         let board = scoreboard.slot(slot).ok_or_else(|| failed("no such slot on the scoreboard", &slot))?;
+        board.use_records(threads);
         let listeners = Listeners::new(listeners, siblings(&scoreboard, slot, settings.workers)).map_err(system)?;
         let poll = Poll::new().map_err(system)?;
         let registry = poll.registry().try_clone().map_err(system)?;

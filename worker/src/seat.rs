@@ -59,6 +59,12 @@ impl Wanted {
         self.name.extend_from_slice(&target[..target.len().min(MOST_NAMED)]);
         (self.head_only, self.json) = (head.is_head_method, head.prefers_json);
     }
+
+    /// Method and target, with a space between.
+    #[inline]
+    pub(crate) fn name(&self) -> &[u8] {
+        &self.name
+    }
 }
 
 /// As the subject of a sentence.

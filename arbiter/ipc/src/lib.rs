@@ -8,9 +8,11 @@ pub mod channel;
 pub mod exit;
 pub mod logging;
 pub mod message;
+pub mod running;
 pub mod scoreboard;
 
 pub use channel::{Channel, ReceiveError};
 pub use exit::ExitCode;
 pub use message::{Boot, Order, Report};
+pub use running::Running;
 pub use scoreboard::{Scoreboard, Slot};

@@ -4,8 +4,9 @@
 //! that has the worker's loop. The arbiter learns from it that a worker has come to a halt, and workers who among them has
 //! least to do; nothing on a disk, and no system call to write it.
 //!
-//! A request that takes long does not show here: the loop goes on in another thread within milliseconds. What becomes of such
-//! a request is the worker's to see, and to report (`message::Report::Stuck`).
+//! A request that takes long does not make a worker look stuck: the loop goes on in another thread within milliseconds. What
+//! becomes of such a request is the worker's to see, and to report (`message::Report::Stuck`). Which requests there are, is noted
+//! for the worker's death (`running`).
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -15,8 +16,10 @@ use std::time::Duration;
 
 use tapster_sys::shm::SharedWords;
 
+use crate::running::{MOST_RECORDS, WORDS_PER_RECORD};
+
 /// The most workers, of all generations together, that a scoreboard has room for: in a reload a new generation stands
-/// beside an old one, and beside what is left of those before. Memory is taken only by slots that are used.
+/// beside an old one, and beside what is left of those before. Memory is taken only by what is used of it.
 pub const MOST_SLOTS: u32 = 4096;
 
 /// Two cache lines, so that the neighbour-line prefetcher does not tie two workers together.
@@ -25,6 +28,10 @@ const BUSY_SINCE: usize = 0;
 const REQUESTS: usize = 1;
 const CONNECTIONS: usize = 2;
 const ACCEPTING: usize = 3;
+/// How many records of requests the worker uses.
+const RECORDS: usize = 4;
+/// The records of all slots stand behind the slots themselves, at which siblings look often.
+const WORDS_OF_RECORDS: usize = MOST_RECORDS * WORDS_PER_RECORD;
 
 /// The slots of all workers.
 #[derive(Debug)]
@@ -32,7 +39,10 @@ pub struct Scoreboard(SharedWords);
 
 /// One worker's place.
 #[derive(Debug, Clone, Copy)]
-pub struct Slot(&'static [AtomicU64]);
+pub struct Slot {
+    words: &'static [AtomicU64],
+    records: &'static [AtomicU64],
+}
 
 impl Scoreboard {
     /// Makes one, all slots idle.
@@ -54,12 +64,14 @@ impl Scoreboard {
     /// The slot of that number, where there is one.
     #[must_use]
     pub fn slot(&self, number: u32) -> Option<Slot> {
-        let start = usize::try_from(number).ok()?.checked_mul(WORDS_PER_SLOT)?;
-        self.0.words().get(start..start + WORDS_PER_SLOT).map(Slot)
+        let number = usize::try_from(number).ok().filter(|&number| number < MOST_SLOTS as usize)?;
+        let (slots, records) = self.0.words().split_at_checked(MOST_SLOTS as usize * WORDS_PER_SLOT)?;
+        let place = |words: &'static [AtomicU64], size: usize| words.get(number * size..(number + 1) * size);
+        Some(Slot { words: place(slots, WORDS_PER_SLOT)?, records: place(records, WORDS_OF_RECORDS)? })
     }
 }
 
-const SIZE: NonZeroUsize = match NonZeroUsize::new(MOST_SLOTS as usize * WORDS_PER_SLOT) {
+const SIZE: NonZeroUsize = match NonZeroUsize::new(MOST_SLOTS as usize * (WORDS_PER_SLOT + WORDS_OF_RECORDS)) {
     Some(size) => size,
     None => NonZeroUsize::MIN,
 };
@@ -73,59 +85,78 @@ impl AsFd for Scoreboard {
 impl Slot {
     /// Empties the slot for its next worker. For the arbiter, before the fork.
     pub fn clear(self) {
-        self.0.iter().for_each(|word| word.store(0, Relaxed));
+        self.clear_records();
+        self.words.iter().for_each(|word| word.store(0, Relaxed));
+    }
+
+    /// The worker has so many threads that run requests. To be said before the first does.
+    pub fn use_records(self, threads: usize) {
+        self.words[RECORDS].store(threads.min(MOST_RECORDS) as u64, Relaxed);
+    }
+
+    /// The record of that thread's request; `None` where there are not as many.
+    #[inline]
+    pub(crate) fn record(self, thread: usize) -> Option<&'static [AtomicU64]> {
+        let start = thread.checked_mul(WORDS_PER_RECORD)?;
+        self.records.get(start..start + WORDS_PER_RECORD)
+    }
+
+    /// The records of the threads that there are.
+    pub(crate) fn used_records(self) -> &'static [AtomicU64] {
+        let used = usize::try_from(self.words[RECORDS].load(Relaxed)).unwrap_or(MOST_RECORDS).min(MOST_RECORDS);
+        &self.records[..used * WORDS_PER_RECORD]
     }
 
     /// The worker's loop starts on something at `now`, on the clock of [`tapster_sys::stamp::monotonic`].
     pub fn busy(self, now: Duration) {
-        self.0[BUSY_SINCE].store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
+        self.words[BUSY_SINCE].store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
     }
 
     /// The worker's loop has nothing to do, for however long.
     pub fn idle(self) {
-        self.0[BUSY_SINCE].store(0, Relaxed);
+        self.words[BUSY_SINCE].store(0, Relaxed);
     }
 
     /// Since when the worker's loop has been at the same thing; `None` while it is idle. Where that is long ago, the whole
     /// process has come to a halt: it was stopped, or nothing in it gets a turn.
     #[must_use]
     pub fn busy_since(self) -> Option<Duration> {
-        Some(self.0[BUSY_SINCE].load(Relaxed)).filter(|&since| since != 0).map(Duration::from_millis)
+        Some(self.words[BUSY_SINCE].load(Relaxed)).filter(|&since| since != 0).map(Duration::from_millis)
     }
 
     /// The worker has answered one request more. Only the thread that has its loop calls this, so no read-modify-write is
     /// needed.
     pub fn count_request(self) {
-        self.0[REQUESTS].store(self.0[REQUESTS].load(Relaxed).wrapping_add(1), Relaxed);
+        self.words[REQUESTS].store(self.words[REQUESTS].load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     /// The worker has so many connections open.
     pub fn set_connections(self, count: usize) {
-        self.0[CONNECTIONS].store(count as u64, Relaxed);
+        self.words[CONNECTIONS].store(count as u64, Relaxed);
     }
 
     /// The worker waits for connections, or does not.
     pub fn set_accepting(self, accepting: bool) {
-        self.0[ACCEPTING].store(accepting.into(), Relaxed);
+        self.words[ACCEPTING].store(accepting.into(), Relaxed);
     }
 
     /// Whether the worker takes connections at all.
     #[must_use]
     pub fn is_accepting(self) -> bool {
-        self.0[ACCEPTING].load(Relaxed) != 0
+        self.words[ACCEPTING].load(Relaxed) != 0
     }
 
     /// Whether the worker would take a connection at once, and has fewer than `count`.
     #[must_use]
     pub fn is_freer_than(self, count: usize) -> bool {
-        let word = |index: usize| self.0[index].load(Relaxed);
+        let word = |index: usize| self.words[index].load(Relaxed);
         word(ACCEPTING) != 0 && word(BUSY_SINCE) == 0 && word(CONNECTIONS) < count as u64
     }
 
     /// How many requests the worker has answered.
     #[must_use]
     pub fn requests(self) -> u64 {
-        self.0[REQUESTS].load(Relaxed)
+        self.words[REQUESTS].load(Relaxed)
     }
 }
 

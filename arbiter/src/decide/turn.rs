@@ -77,7 +77,7 @@ impl<'f> Turn<'f> {
 }
 
 /// A time as messages give it: `30 s`, `500 ms`.
-pub(super) fn words(time: Duration) -> String {
+pub(crate) fn words(time: Duration) -> String {
     match (time.as_secs(), time.subsec_millis() / 100) {
         (0, _) if !time.is_zero() => format!("{} ms", time.as_millis()),
         (seconds, 0) => format!("{seconds} s"),

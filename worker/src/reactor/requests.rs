@@ -47,6 +47,7 @@ impl Reactor {
             readable: false,
             hung_up: false,
         };
+        tools.common.board.begin_request(away.thread, now, away.wanted.name());
         if let Seat::Here(connection) = std::mem::replace(seat, Seat::Away(away)) {
             self.job = Some(tools.job(key, self.tickets, connection));
         }
@@ -80,6 +81,7 @@ impl Reactor {
         if away.ticket != ticket {
             return;
         }
+        tools.common.board.end_request(away.thread);
         connection.deadline = away.deadline;
         if away.readable {
             connection.note_readable(away.hung_up);
