@@ -28,7 +28,8 @@ impl Turn<'_> {
             let spent = self.now.saturating_sub(since);
             if spent >= limit {
                 let what = format!("the whole process has been at a halt for {}", words(spent));
-                self.say_timeout(slot, &what, then);
+                let text = self.timeout_text(slot, &what, then);
+                self.act(Action::LogRunning { level: Level::Error, text, slot });
                 self.time_out(slot);
             }
         }
@@ -39,13 +40,18 @@ impl Turn<'_> {
 
     /// Logs what a request or a worker has taken too long for, the settings that say so, and what happens now.
     pub(super) fn say_timeout(&mut self, slot: u32, what: &str, then: &str) {
+        let text = self.timeout_text(slot, what, then);
+        self.log(Level::Error, text);
+    }
+
+    fn timeout_text(&self, slot: u32, what: &str, then: &str) -> String {
         let child = Child::Worker(slot);
         let pid = self.fleet.process(child).map_or(0, |process| process.pid);
         let limits = self.fleet.generations.get(&self.fleet.generation_of(child)).map(|generation| generation.limits);
         let limit = |of: fn(Limits) -> Duration| words(limits.map_or(Duration::ZERO, of));
         let (timeout, grace) = (limit(|limits| limits.timeout.unwrap_or_default()), limit(|limits| limits.grace));
         let limits = format!("limits timeout = {timeout}, timeout_grace = {grace}");
-        self.log(Level::Error, format!("WORKER TIMEOUT (pid: {pid}, slot: {slot}): {what}, {limits}; {then}"));
+        format!("WORKER TIMEOUT (pid: {pid}, slot: {slot}): {what}, {limits}; {then}")
     }
 
     /// Has the worker print its stacks, and kills it soon after.

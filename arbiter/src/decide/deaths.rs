@@ -92,7 +92,7 @@ impl Turn<'_> {
             // Sent SIGTERM by somebody else, a worker finishes what it has, and its own timer kills it if it does not.
             Life::Ready { .. } if end.is_sigkill() && !end.is_out_of_memory() && matches!(child, Child::Worker(_)) => {
                 let detail = format!("{}; after a SIGTERM it would be by its own timer", end.unasked());
-                self.say_of(Level::Error, child, id, "died", &detail);
+                self.say_last(Level::Error, child, id, "died", &detail);
             }
             Life::Ending { why: why @ (Why::CannotStart | Why::RequestTimeout), .. }
             | Life::Killed { why: why @ Why::CannotStart } => {
@@ -100,21 +100,21 @@ impl Turn<'_> {
             }
             Life::Ending { kill_at, why } if end.is_sigkill() && self.now + CLOCKS_DIFFER >= kill_at => {
                 let text = format!("{end}, for {}; {why}", lateness(process, self.now));
-                self.say_of(Level::Warn, child, id, "ended", &text);
+                self.say_last(Level::Warn, child, id, "ended", &text);
             }
             Life::Ending { why: why @ Why::OwnAccord, .. } if end.is_clean() => {
-                self.say_of(Level::Warn, child, id, "ended", &format!("{end}; {why}"));
+                self.say_last(Level::Warn, child, id, "ended", &format!("{end}; {why}"));
             }
             Life::Ready { .. } | Life::Ending { why: Why::OwnAccord, .. } => {
-                self.say_of(Level::Error, child, id, "died", &end.unasked());
+                self.say_last(Level::Error, child, id, "died", &end.unasked());
             }
             Life::Ending { why, .. } if end.is_clean() => {
-                self.say_of(Level::Info, child, id, "ended", &why.to_string());
+                self.say_last(Level::Info, child, id, "ended", &why.to_string());
             }
             Life::Ending { why, .. } => {
-                self.say_of(Level::Warn, child, id, "ended", &format!("{}; {why}", end.unasked()));
+                self.say_last(Level::Warn, child, id, "ended", &format!("{}; {why}", end.unasked()));
             }
-            Life::Killed { why } => self.say_of(Level::Info, child, id, "ended", &format!("{end}; {why}")),
+            Life::Killed { why } => self.say_last(Level::Info, child, id, "ended", &format!("{end}; {why}")),
         }
     }
 

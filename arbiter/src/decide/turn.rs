@@ -38,12 +38,16 @@ impl<'f> Turn<'f> {
 
     /// As [`Turn::say`], of a process that has left the fleet.
     pub(super) fn say_of(&mut self, level: Level, child: Child, id: (i32, u64), what: &str, detail: &str) {
-        let (pid, generation) = id;
-        let who = match child {
-            Child::Template(_) => format!("Template {what} (pid: {pid}, generation: {generation})"),
-            Child::Worker(slot) => format!("Worker {what} (slot: {slot}, pid: {pid}, generation: {generation})"),
-        };
-        self.log(level, if detail.is_empty() { who } else { format!("{who}: {detail}") });
+        self.log(level, sentence(child, id, what, detail));
+    }
+
+    /// As [`Turn::say_of`], and names the requests that a worker was running.
+    pub(super) fn say_last(&mut self, level: Level, child: Child, id: (i32, u64), what: &str, detail: &str) {
+        let text = sentence(child, id, what, detail);
+        self.act(match child {
+            Child::Template(_) => Action::Log(level, text),
+            Child::Worker(slot) => Action::LogRunning { level, text, slot },
+        });
     }
 
     pub(super) fn tell(&mut self, child: Child, order: Order) {
@@ -74,6 +78,15 @@ impl<'f> Turn<'f> {
             generation.template = template;
         }
     }
+}
+
+fn sentence(child: Child, id: (i32, u64), what: &str, detail: &str) -> String {
+    let (pid, generation) = id;
+    let who = match child {
+        Child::Template(_) => format!("Template {what} (pid: {pid}, generation: {generation})"),
+        Child::Worker(slot) => format!("Worker {what} (slot: {slot}, pid: {pid}, generation: {generation})"),
+    };
+    if detail.is_empty() { who } else { format!("{who}: {detail}") }
 }
 
 /// A time as messages give it: `30 s`, `500 ms`.

@@ -265,18 +265,13 @@ impl World {
 
     /// Whether the log has a line of that level with that text, since actions were last taken.
     pub(crate) fn has_logged(&self, level: Level, part: &str) -> bool {
-        self.actions.iter().any(|action| match action {
-            Action::Log(of, text) | Action::LogRunning { level: of, text, .. } => *of == level && text.contains(part),
-            _ => false,
-        })
+        self.actions
+            .iter()
+            .any(|action| matches!(logged(action), Some((of, text)) if of == level && text.contains(part)))
     }
 
     pub(crate) fn logged(&self) -> Vec<&str> {
-        let lines = self.actions.iter().filter_map(|action| match action {
-            Action::Log(_, text) | Action::LogRunning { text, .. } => Some(text.as_str()),
-            _ => None,
-        });
-        lines.collect()
+        self.actions.iter().filter_map(logged).map(|(_, text)| text).collect()
     }
 
     pub(crate) fn has_done(&self, action: &Action) -> bool {
@@ -320,5 +315,13 @@ impl World {
     /// The slots of the workers that serve, by generation.
     pub(crate) fn serving(&self, generation: u64) -> usize {
         self.fleet.slots_of(generation, tapster::fleet::Worker::is_ready).len()
+    }
+}
+
+/// The line that an action writes to the log, if it does.
+fn logged(action: &Action) -> Option<(Level, &str)> {
+    match action {
+        Action::Log(level, text) | Action::LogRunning { level, text, .. } => Some((*level, text)),
+        _ => None,
     }
 }
