@@ -133,7 +133,9 @@ impl End {
     pub fn unasked(self) -> String {
         match self {
             Self::Killed { out_of_memory: true, .. } if self.is_sigkill() => {
-                format!("{self}: out of memory (the kernel has killed in this control group; see memory.events)")
+                format!(
+                    "{self}: out of memory (the kernel has killed in this control group; its own log names the limit: dmesg)"
+                )
             }
             Self::Killed { .. } if self.is_sigkill() => format!("{self} (not sent by the arbiter)"),
             _ => self.to_string(),
