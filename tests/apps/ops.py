@@ -1,8 +1,10 @@
 """An application that does to its own process what applications do by accident; the path says what, as JSON comes back
 what it found out about the process."""
 
+import ctypes
 import gc
 import json
+import mmap
 import os
 import random
 import subprocess
@@ -14,6 +16,7 @@ from pathlib import Path
 IMPORTED_BY = os.getpid()
 IMPORTED_THREAD = threading.current_thread().name
 FORKED = []
+HOARD = []
 os.register_at_fork(after_in_child=lambda: FORKED.append(os.getpid()))
 
 if "OPS_IMPORTS" in os.environ:
@@ -118,6 +121,19 @@ def python_child(query):
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
 
 
+def segfault(query):
+    """Reads where nothing is."""
+    ctypes.string_at(0)
+
+
+def hoard(query):
+    """Takes so many MiB of memory, for good."""
+    HOARD.append(bytearray(int(query) << 20))
+    for each in HOARD:
+        each[:: mmap.PAGESIZE] = b"x" * len(each[:: mmap.PAGESIZE])
+    return os.getpid()
+
+
 _VERBS = {
     "hello": lambda query: "hello",
     "pid": lambda query: os.getpid(),
@@ -128,6 +144,8 @@ _VERBS = {
     "system-exit": system_exit,
     "keyboard-interrupt": keyboard_interrupt,
     "deep": deep,
+    "segfault": segfault,
+    "hoard": hoard,
     "orphan": orphan,
     "child": child,
     "python-child": python_child,

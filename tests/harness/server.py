@@ -67,7 +67,7 @@ class Server:
     # Starting and ending.
 
     def __enter__(self):
-        return self.start()
+        return self if self.process else self.start()
 
     def __exit__(self, kind, *_):
         self.close(quiet=kind is not None)
