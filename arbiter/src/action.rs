@@ -23,6 +23,11 @@ pub enum Action {
         /// The worker's place, which has not been given to another yet.
         slot: u32,
     },
+    /// Open the arbiter's own log anew, where it is a file.
+    Reopen {
+        /// The signal that asks for it, and its sender.
+        by: String,
+    },
     /// Start the template of a generation. Answered by [`Event::Spawned`] or [`Event::SpawnFailed`], before anything else.
     SpawnTemplate {
         /// Whose.

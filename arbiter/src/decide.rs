@@ -10,6 +10,7 @@ mod deadlines;
 mod deaths;
 mod failures;
 mod reloads;
+mod reopen;
 mod reports;
 mod signals;
 mod status;

@@ -10,7 +10,7 @@ use log::Level;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tapster_config::{Settings, Sources};
-use tapster_ipc::{ExitCode, Order, Report, Scoreboard, Slot, channel};
+use tapster_ipc::{ExitCode, Order, Report, Scoreboard, Slot, channel, logging};
 use tapster_sys::fds::Inherited;
 use tapster_sys::stamp;
 
@@ -82,6 +82,7 @@ impl Stage {
             match action {
                 Action::Log(level, text) => log::log!(level, "{text}"),
                 Action::LogRunning { level, text, slot } => self.log_running(level, &text, slot),
+                Action::Reopen { by } => reopen(&by),
                 Action::Conclude(outcome) => log::debug!("The reload is over: {outcome:?}"),
                 Action::SpawnTemplate { generation } => {
                     outcome.events.extend(self.spawn_template(generation, channels));
@@ -208,6 +209,17 @@ impl Stage {
     fn refuse_connections(&mut self) {
         for listener in self.closing.drain(..) {
             listener.refuse_connections();
+        }
+    }
+}
+
+fn reopen(by: &str) {
+    match logging::reopen() {
+        Ok(Some(path)) => log::info!("{by}: the log {} has been opened anew", path.display()),
+        Ok(None) => log::debug!("{by}: the log is the standard error stream, which can't be opened anew"),
+        Err((path, error)) => {
+            let path = path.display();
+            log::error!("{by}: the log {path} can't be opened anew, and goes on in the file that it had: {error}");
         }
     }
 }

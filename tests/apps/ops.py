@@ -146,6 +146,8 @@ _VERBS = {
     "deep": deep,
     "segfault": segfault,
     "hoard": hoard,
+    "abort": lambda query: os.abort(),
+    "complain": lambda query: os.getpid(),
     "orphan": orphan,
     "child": child,
     "python-child": python_child,
@@ -154,6 +156,8 @@ _VERBS = {
 
 def application(environ, start_response):
     """Does what the path says and answers as JSON."""
+    if environ["PATH_INFO"] == "/complain":
+        print(environ["QUERY_STRING"], file=environ["wsgi.errors"])
     verb = _VERBS[environ["PATH_INFO"].strip("/") or "hello"]
     data = json.dumps(verb(environ["QUERY_STRING"])).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(data)))])

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use tapster_config::Settings;
-use tapster_ipc::Slot;
+use tapster_ipc::{Slot, logging};
 use tapster_python::{ErrorStream, LoadError, Multi, Python, Server};
 
 use crate::clock::Times;
-use crate::life::{failed, log_file};
+use crate::life::failed;
 use crate::listeners::Address;
 use crate::proxies::Proxies;
 use crate::socket::Socket;
@@ -51,7 +51,7 @@ impl Common {
     ) -> Result<Self, LoadError> {
         let python = |error| failed("can't set up the interpreter for requests", &error);
         let multi = Multi { multithread: settings.threads > 1, multiprocess: settings.workers > 1 };
-        let errors = ErrorStream::new(py, log_file(settings)).map_err(python)?;
+        let errors = ErrorStream::new(py, logging::descriptor()).map_err(python)?;
         let proxies = Proxies::new(settings, mount_point);
         let hints = settings.early_hints;
         let server = |address| Server::new(py, address, multi, hints, &errors, &proxies.mount_point);

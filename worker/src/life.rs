@@ -5,7 +5,6 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 use log::LevelFilter;
 use tapster_config::{LogLevel, LogTarget, Settings};
@@ -70,7 +69,7 @@ fn live(py: Python<'_>, channel: &ChildChannel) -> Result<Lived, LoadError> {
     watch_forks().map_err(|error| failed("can't watch for forks", &error))?;
     Interpreter::of(py)
         .prepare(&settings.chdir, &settings.pythonpath, &["tapster", &settings.wsgi_app])
-        .and_then(|()| Interpreter::of(py).print_stacks_on_fatal_signals(log_file(settings)))
+        .and_then(|()| Interpreter::of(py).print_stacks_on_fatal_signals(logging::descriptor()))
         .and_then(|()| install_module(py))
         // Before the application registers functions of its own, which then come first.
         .and_then(|()| call_last(py, slow_end::dismiss))
@@ -125,7 +124,25 @@ fn start_log(settings: &Settings) -> Result<(), LoadError> {
         LogLevel::Warning => LevelFilter::Warn,
         LogLevel::Error | LogLevel::Critical => LevelFilter::Error,
     };
-    logging::start(level, log_file(settings)).map_err(|error| failed("can't open error_logfile", &error))
+    let file = match &settings.error_logfile {
+        LogTarget::Stderr => None,
+        LogTarget::File(path) => Some(path.as_path()),
+    };
+    logging::start(level, file).map_err(|error| failed("can't open error_logfile", &error))
+}
+
+/// Opens the log's file anew, which has been moved away. What Python writes there follows: it has the same descriptor.
+pub(crate) fn reopen_log() {
+    match logging::reopen() {
+        Ok(Some(path)) => log::debug!("the log {} has been opened anew", path.display()),
+        Ok(None) => log::debug!("the log is the standard error stream, which can't be opened anew"),
+        Err((path, error)) => {
+            log::error!(
+                "the log {} can't be opened anew, and goes on in the file that it had: {error}",
+                path.display()
+            );
+        }
+    }
 }
 
 /// Sees to it that a process that the application forks is none of the server's: it knows what it is, signals have their usual
@@ -137,14 +154,6 @@ fn watch_forks() -> io::Result<()> {
         after: logging::release_after_fork,
     };
     tapster_sys::fork::watch(around, signals::MEANT_FOR_THE_ARBITER)
-}
-
-/// The log's file, where it is not the standard error stream.
-pub(crate) fn log_file(settings: &Settings) -> Option<&Path> {
-    match &settings.error_logfile {
-        LogTarget::Stderr => None,
-        LogTarget::File(path) => Some(path),
-    }
 }
 
 /// A failure that is neither the application's nor the client's.

@@ -1,4 +1,4 @@
-//! Signals in templates and workers: most are none of their business, two tell a worker to stop.
+//! Signals in templates and workers: most are none of their business, two tell a worker to stop, one to open its log anew.
 //!
 //! It only notes what has come; `life` and the reactor decide what that means.
 
@@ -24,10 +24,11 @@ pub(crate) fn ignore_what_is_meant_for_the_arbiter() -> io::Result<()> {
 /// One of those, by which the handler of them all can be told from others.
 pub(crate) const MEANT_FOR_THE_ARBITER: Signal = Signal::SIGHUP;
 
-/// What SIGTERM and SIGQUIT have told a worker, and whether other signals have come that the application handles.
+/// What SIGTERM, SIGQUIT and SIGUSR1 have told a worker, and whether other signals have come that the application handles.
 pub(crate) struct StopSignals {
     term: Arc<AtomicBool>,
     quit: Arc<AtomicBool>,
+    reopen: Arc<AtomicBool>,
     wakes: UnixStream,
     waker: UnixStream,
 }
@@ -37,11 +38,13 @@ pub(crate) struct StopSignals {
 pub(crate) struct Heard {
     /// The gravest signal that is the worker's own matter.
     pub(crate) stop: Option<Signal>,
+    /// The log has been moved away.
+    pub(crate) reopen: bool,
     /// Python has noted a signal whose handler is to run.
     pub(crate) for_python: bool,
 }
 
-/// What `signal_hook` writes for SIGTERM and SIGQUIT. Python writes a signal's number, and none is so high.
+/// What `signal_hook` writes for those three. Python writes a signal's number, and none is so high.
 const OURS: u8 = b'X';
 
 impl StopSignals {
@@ -50,12 +53,12 @@ impl StopSignals {
         let (wakes, waker) = UnixStream::pair()?;
         wakes.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
-        let (term, quit) = (Arc::default(), Arc::default());
-        for (signal, flag) in [(SIGTERM, &term), (SIGQUIT, &quit)] {
+        let (term, quit, reopen) = (Arc::default(), Arc::default(), Arc::default());
+        for (signal, flag) in [(SIGTERM, &term), (SIGQUIT, &quit), (SIGUSR1, &reopen)] {
             signal_hook::flag::register(signal, Arc::clone(flag))?;
             signal_hook::low_level::pipe::register(signal, waker.try_clone()?)?;
         }
-        Ok(Self { term, quit, wakes, waker })
+        Ok(Self { term, quit, reopen, wakes, waker })
     }
 
     /// What has come since the last call.
@@ -66,7 +69,7 @@ impl StopSignals {
         }
         let term = self.term.swap(false, Relaxed);
         let stop = if self.quit.swap(false, Relaxed) { Some(Signal::SIGQUIT) } else { term.then_some(Signal::SIGTERM) };
-        Heard { stop, for_python }
+        Heard { stop, reopen: self.reopen.swap(false, Relaxed), for_python }
     }
 
     /// Where Python is to write the numbers of signals that it notes. It does not block.

@@ -10,7 +10,7 @@ use tapster_python::{Application, Interpreter, LoadError, Python, around_fork};
 use tapster_sys::fork::{Side, adopted_by};
 use tapster_sys::lifeline;
 
-use crate::life::Context;
+use crate::life::{Context, reopen_log};
 
 /// What a worker is born with, beside the context.
 pub(crate) struct Born {
@@ -51,6 +51,7 @@ pub(crate) fn run(py: Python<'_>, context: &Context, channel: &ChildChannel) -> 
                     return Ok(Some(Born { application: application.take(), ..born }));
                 }
             }
+            Ok((Order::Reopen, _)) => reopen_log(),
             Ok((Order::Quit, _)) | Err(ReceiveError::Closed | ReceiveError::Empty) => return Ok(None),
             Ok((other, _)) => log::warn!("an order that a template does not expect: {other:?}"),
             Err(ReceiveError::Gossip(what)) => log::warn!("the arbiter sent what is no order: {what}"),

@@ -8,15 +8,18 @@
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use env_logger::{Builder, Target};
 use log::{LevelFilter, Metadata, Record};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::{dup3, write};
 
 /// Held by whoever writes a line, for no longer than that, and taken before all other locks of the log. Its holder neither
 /// forks nor waits for another thread, nor for the interpreter's lock.
@@ -32,9 +35,62 @@ const PIECE: usize = 4096;
 /// Where lines go.
 struct Sink {
     /// `None` is the standard error stream.
-    file: Option<File>,
+    file: Option<LogFile>,
     /// How many lines were not taken since the last one that was.
     lost: u64,
+}
+
+/// A file that is logged to.
+struct LogFile {
+    file: OwnedFd,
+    path: PathBuf,
+    /// What makes it this file: its device and its number there. The application may close descriptors that are not its own, and
+    /// the next one that is opened gets the number.
+    identity: (u64, u64),
+}
+
+impl LogFile {
+    fn of(file: File, path: &Path) -> io::Result<Self> {
+        Ok(Self { identity: identity(file.as_fd())?, file: file.into(), path: path.to_owned() })
+    }
+
+    /// Puts the file that is at the path now in the place of this one, under the same number.
+    fn reopen(&mut self) -> io::Result<()> {
+        // What is there now may be a pipe that nobody reads: that is an error, and nothing to wait for.
+        let new = options().custom_flags(OFlag::O_NONBLOCK.bits()).open(&self.path)?;
+        fcntl(&new, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
+        let identity_now = identity(new.as_fd())?;
+        if identity(self.file.as_fd()).is_ok_and(|found| found == self.identity) {
+            // At once for all threads, whoever is writing.
+            dup3(&new, &mut self.file, OFlag::O_CLOEXEC)?;
+        } else {
+            // The descriptor is somebody else's by now, or nobody's.
+            let _ = std::mem::replace(&mut self.file, new.into()).into_raw_fd();
+        }
+        self.identity = identity_now;
+        Ok(())
+    }
+}
+
+fn identity(file: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    let stat = fstat(file)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+impl AsFd for LogFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(write(&self.file, bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Opens the log: `file`, or the standard error stream. A further call in a process closes what was open before.
@@ -42,7 +98,7 @@ struct Sink {
 /// # Errors
 /// Where the file can't be opened for appending; nothing has changed then.
 pub fn start(level: LevelFilter, file: Option<&Path>) -> io::Result<()> {
-    let file = file.map(open).transpose()?;
+    let file = file.map(|path| LogFile::of(open(path)?, path)).transpose()?;
     let gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
     SINK.lock().unwrap_or_else(PoisonError::into_inner).file = file;
     let target = Target::Pipe(Box::new(Log));
@@ -52,6 +108,29 @@ pub fn start(level: LevelFilter, file: Option<&Path>) -> io::Result<()> {
     log::set_max_level(level);
     drop(gate);
     Ok(())
+}
+
+/// Opens the log's file anew, which has been moved away; answers its path, or `None` where the log is the standard error stream. The
+/// descriptor keeps its number, so whoever else writes to it follows ([`descriptor`]).
+///
+/// # Errors
+/// Where the file can't be opened, with its path; the log then stays where it is.
+pub fn reopen() -> Result<Option<PathBuf>, (PathBuf, io::Error)> {
+    let _gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let sink = &mut *SINK.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(file) = &mut sink.file else { return Ok(None) };
+    match file.reopen() {
+        Ok(()) => Ok(Some(file.path.clone())),
+        Err(error) => Err((file.path.clone(), error)),
+    }
+}
+
+/// The descriptor of the log's file, for others in this process that write there; `None` where the log is the standard error
+/// stream. It stays open and stays the log's, unless the application closes it.
+#[must_use]
+pub fn descriptor() -> Option<RawFd> {
+    let _gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
+    SINK.lock().unwrap_or_else(PoisonError::into_inner).file.as_ref().map(|file| file.file.as_raw_fd())
 }
 
 /// A logger that is used by one thread at a time, behind [`GATE`].
@@ -96,7 +175,13 @@ pub fn release_after_fork() {
 /// # Errors
 /// The errno of open(2).
 pub fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
+    options().open(path)
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    options
 }
 
 /// Writes the line at once, so that lines of several processes do not mix.
@@ -178,6 +263,46 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+
+    #[test]
+    fn a_file_that_is_opened_anew_keeps_its_number_and_loses_nothing() {
+        let folder = std::env::temp_dir().join(format!("tapster-log-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (path, moved) = (folder.join("log"), folder.join("log.1"));
+        let mut file = LogFile::of(open(&path).unwrap(), &path).unwrap();
+        let number = file.file.as_raw_fd();
+        file.write_all(b"one\n").unwrap();
+        std::fs::rename(&path, &moved).unwrap();
+        file.write_all(b"two\n").unwrap();
+        file.reopen().unwrap();
+        assert_eq!(file.file.as_raw_fd(), number);
+        file.write_all(b"three\n").unwrap();
+        std::fs::rename(&path, folder.join("log.2")).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(file.reopen().is_err(), "a folder is there now");
+        file.write_all(b"four\n").unwrap();
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+        assert_eq!((read("log.1").as_str(), read("log.2").as_str()), ("one\ntwo\n", "three\nfour\n"));
+        // The application has closed the log's descriptor, and opened a file of its own, which got the number.
+        std::fs::remove_dir(&path).unwrap();
+        let own = File::create(folder.join("own")).unwrap();
+        dup3(&own, &mut file.file, OFlag::O_CLOEXEC).unwrap();
+        file.reopen().unwrap();
+        assert_ne!(file.file.as_raw_fd(), number);
+        file.write_all(b"five\n").unwrap();
+        assert_eq!((read("log").as_str(), read("own").as_str()), ("five\n", ""));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_not_waited_for() {
+        let path = std::env::temp_dir().join(format!("tapster-log-pipe-{}", std::process::id()));
+        let mut file = LogFile::of(open(&path).unwrap(), &path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(file.reopen().unwrap_err().raw_os_error(), Some(Errno::ENXIO as i32));
+        std::fs::remove_file(&path).unwrap();
+    }
 
     #[test]
     fn a_reader_that_is_stuck_holds_up_nobody_and_is_told_how_much_it_missed() {

@@ -21,6 +21,7 @@ impl Turn<'_> {
             Signal::SIGTTIN => self.resize(1, &name),
             Signal::SIGTTOU => self.resize(-1, &name),
             Signal::SIGWINCH => self.pause(sender, &name),
+            Signal::SIGUSR1 => self.reopen(&name),
             _ => self.log(Level::Info, format!("{name}: ignored, for it asks for nothing here")),
         }
     }

@@ -6,6 +6,7 @@ mod deadlines;
 mod deaths;
 mod drains;
 mod endings;
+mod logs;
 mod phases;
 mod reloads;
 mod resizes;

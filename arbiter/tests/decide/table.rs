@@ -27,6 +27,7 @@ fn effect(world: &mut World, signal: Signal) -> &'static str {
         () if world.fleet.stops_at != announced => "drains",
         () if world.fleet.reloads.waiting > waiting => "later",
         () if world.fleet.is_paused != is_paused => "pauses",
+        () if world.has_reopened() => "reopens",
         () if after > wanted => "more",
         () if after < wanted => "fewer",
         () if world.logged().len() == 1 => "says",
@@ -37,18 +38,18 @@ fn effect(world: &mut World, signal: Signal) -> &'static str {
 /// The columns are those of [`EVERY`].
 #[rustfmt::skip]
 const TABLE: [(&str, [&str; 9]); 11] = [
-    //                     HUP      TERM     INT      QUIT     TTIN    TTOU     USR1    USR2    WINCH
-    ("template boots",   ["loads", "stops", "quick", "quick", "more", "fewer", "says", "says", "says"]),
-    ("workers boot",     ["loads", "stops", "quick", "quick", "more", "fewer", "says", "says", "says"]),
-    ("up",               ["loads", "stops", "quick", "quick", "more", "fewer", "says", "says", "pauses"]),
-    ("reloading",        ["later", "stops", "quick", "quick", "more", "fewer", "says", "says", "pauses"]),
-    ("on probation",     ["later", "stops", "quick", "quick", "more", "fewer", "says", "says", "pauses"]),
-    ("rolling",          ["later", "stops", "quick", "quick", "more", "fewer", "says", "says", "pauses"]),
-    ("paused",           ["loads", "stops", "quick", "quick", "more", "fewer", "says", "says", "says"]),
-    ("draining",         ["says",  "stops", "quick", "quick", "says", "says",  "says", "says", "says"]),
-    ("stopping",         ["says",  "says",  "quick", "quick", "says", "says",  "says", "says", "says"]),
-    ("stopping quickly", ["says",  "says",  "kills", "kills", "says", "says",  "says", "says", "says"]),
-    ("stopping at once", ["says",  "says",  "says",  "says",  "says", "says",  "says", "says", "says"]),
+    //                     HUP      TERM     INT      QUIT     TTIN    TTOU     USR1       USR2    WINCH
+    ("template boots",   ["loads", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "says"]),
+    ("workers boot",     ["loads", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "says"]),
+    ("up",               ["loads", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "pauses"]),
+    ("reloading",        ["later", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "pauses"]),
+    ("on probation",     ["later", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "pauses"]),
+    ("rolling",          ["later", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "pauses"]),
+    ("paused",           ["loads", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "says"]),
+    ("draining",         ["says",  "stops", "quick", "quick", "says", "says",  "reopens", "says", "says"]),
+    ("stopping",         ["says",  "says",  "quick", "quick", "says", "says",  "reopens", "says", "says"]),
+    ("stopping quickly", ["says",  "says",  "kills", "kills", "says", "says",  "reopens", "says", "says"]),
+    ("stopping at once", ["says",  "says",  "says",  "says",  "says", "says",  "reopens", "says", "says"]),
 ];
 
 /// Something that happens to the fleet before the signal comes.

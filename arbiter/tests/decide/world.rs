@@ -278,6 +278,11 @@ impl World {
         self.actions.contains(action)
     }
 
+    /// Whether the logs are being opened anew.
+    pub(crate) fn has_reopened(&self) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Reopen { .. }))
+    }
+
     pub(crate) fn has_notified(&self, notice: Notice) -> bool {
         self.has_done(&Action::Notify(notice))
     }

@@ -14,7 +14,8 @@ macro_rules! logging {
         {
             brief: "Where the server's reports go: a file, or - for the standard error stream.",
             long: "What the application writes to `wsgi.errors` goes there too; what it prints goes to Tapster's own \
-                   streams. There is no access log. To rotate a file, move it away and send HUP, which opens it anew.",
+                   streams. There is no access log. To rotate a file, move it away and send USR1, at which \
+                   every process opens it anew.",
             alias: Some("log-file"),
             value: "PATH",
         }

@@ -21,11 +21,9 @@ class ErrorStream(io.TextIOWrapper):
         raise io.UnsupportedOperation("wsgi.errors is shared by all requests, so it can't be detached")
 
 
-def open_stream(path):
-    """The stream: over the file at `path`, or, where that is None, over the process's standard error stream."""
-    if path is not None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    else:
+def open_stream(descriptor):
+    """The stream: over the log's file, or, where that is None, over the process's standard error stream."""
+    if descriptor is None:
         # Python has no such stream where it found descriptor 2 closed, which may be something else by now.
         descriptor = 2 if sys.__stderr__ is not None and is_open(2) else os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     # Nobody closes the descriptor, so the end of the interpreter has nothing to warn of.

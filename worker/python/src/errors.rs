@@ -6,7 +6,7 @@
 //! built-in ones: `print` calls `write` twice a line, and no other thread runs Python code in between.
 
 use std::cell::Cell;
-use std::path::Path;
+use std::os::fd::RawFd;
 use std::ptr::null_mut;
 
 use pyo3::exceptions::{PyAttributeError, PyException};
@@ -34,15 +34,15 @@ static FLUSH: Definition = Definition::new(
 );
 
 impl ErrorStream {
-    /// Over the server's log file, or over the standard error stream.
+    /// Over the server's log file, of which this is the descriptor, or over the standard error stream.
     ///
     /// # Errors
-    /// Where the file can't be opened for appending, or Python's standard library is not what it should be.
-    pub fn new(py: Python<'_>, file: Option<&Path>) -> PyResult<Self> {
+    /// Where Python's standard library is not what it should be.
+    pub fn new(py: Python<'_>, log: Option<RawFd>) -> PyResult<Self> {
         let source = std::ffi::CString::new(include_str!("errors.py"))?;
         let module = PyModule::from_code(py, &source, c"<tapster errors>", c"_tapster_errors")?;
-        let stream = module.call_method1("open_stream", (file,))?;
-        if file.is_none() {
+        let stream = module.call_method1("open_stream", (log,))?;
+        if log.is_none() {
             for (name, definition) in [("write", &WRITE), ("flush", &FLUSH)] {
                 let own = PyTuple::new(py, [&stream, &stream.getattr(name)?])?;
                 // SAFETY: a live object, which the function keeps.

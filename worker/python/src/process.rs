@@ -1,7 +1,7 @@
 //! The interpreter as a process: its paths and arguments, its garbage collector, its forks.
 
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -49,18 +49,14 @@ impl<'py> Interpreter<'py> {
         sys.setattr("argv", arguments)
     }
 
-    /// Has Python print the stacks of all threads into the log when the process is killed by a fault or by SIGABRT.
+    /// Has Python print the stacks of all threads into the log when the process is killed by a fault or by SIGABRT. `log` is the
+    /// descriptor of the log's file, where that is not the standard error stream.
     ///
     /// # Errors
-    /// Where `faulthandler` can't be enabled, or the log file not be opened.
-    pub fn print_stacks_on_fatal_signals(self, log_file: Option<&Path>) -> PyResult<()> {
-        let enable = self.0.import("faulthandler")?.getattr("enable")?;
-        match log_file {
-            // By number, so that it works whatever `sys.stderr` has become.
-            None => enable.call1((2,)),
-            Some(path) => enable.call1((self.0.import("io")?.call_method1("open", (path, "a"))?,)),
-        }
-        .map(drop)
+    /// Where `faulthandler` can't be enabled.
+    pub fn print_stacks_on_fatal_signals(self, log: Option<RawFd>) -> PyResult<()> {
+        // By number, so that it works whatever `sys.stderr` has become, and goes on in the file that the log goes on in.
+        self.0.import("faulthandler")?.getattr("enable")?.call1((log.unwrap_or(2),)).map(drop)
     }
 
     /// Writes out what Python still buffers, which a fork would otherwise have written once more by each child.

@@ -1,4 +1,4 @@
-//! What the arbiter and signals tell a worker, all of it about its end.
+//! What the arbiter and signals tell a worker, most of it about its end.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use super::gate::Expect;
 use super::{LISTENERS, Life, Reactor};
 use crate::clock::millis;
 use crate::deadlines::NEVER;
+use crate::life::reopen_log;
 use crate::seat::Seat;
 
 /// How much later than the arbiter, which can say why, the worker's own timer kills it.
@@ -19,6 +20,9 @@ impl Reactor {
     pub(super) fn hear_signals(&mut self) {
         let heard = self.signals.take();
         self.has_signal |= heard.for_python;
+        if heard.reopen {
+            reopen_log();
+        }
         match heard.stop {
             Some(Signal::SIGQUIT) => self.quit(),
             Some(_) => self.retire(self.graceful, false),
@@ -33,6 +37,7 @@ impl Reactor {
                     self.retire(Duration::from_millis(within_ms.into()), drain);
                 }
                 Ok((Order::Quit, _)) => self.quit(),
+                Ok((Order::Reopen, _)) => reopen_log(),
                 Ok((other, _)) => log::warn!("an order that a worker does not expect: {other:?}"),
                 Err(ReceiveError::Gossip(what)) => log::warn!("the arbiter sent what is no order: {what}"),
                 Err(ReceiveError::Empty) => return,
