@@ -14,6 +14,7 @@ use tapster_sys::{stamp, wait};
 
 use crate::complain;
 use crate::event::End;
+use crate::identity::Identity;
 use crate::load::{self, limits};
 use crate::spawn::{Recipe, template};
 
@@ -35,8 +36,10 @@ pub fn check(settings: &Settings) -> ExitCode {
 
 fn import(settings: &Settings) -> Result<(), (ExitCode, String)> {
     let failed = |error: std::io::Error| (ExitCode::Failed, format!("the template can't be started: {error}"));
+    let identity = Identity::of(settings).map_err(|reason| (ExitCode::Failed, reason))?;
     let scoreboard = Scoreboard::create().map_err(failed)?;
-    let recipe = Recipe { generation: 1, settings, listeners: &[], scoreboard: &scoreboard, check: true };
+    let (listeners, scoreboard, identity) = (&[], &scoreboard, &identity);
+    let recipe = Recipe { generation: 1, settings, listeners, identity, scoreboard, check: true };
     let (_pid, channel) = template(&recipe).map_err(failed)?;
     let deadline = limits(settings).boot.map(|boot| stamp::monotonic().saturating_add(boot));
     loop {

@@ -21,6 +21,7 @@ use tapster_sys::interpreter::{c_string, run};
 use tapster_sys::{environment, fds, lifeline, signals};
 
 use crate::interpreter::{Interpreter, find};
+use crate::spawn::Recipe;
 use crate::systemd;
 
 /// The file name of the worker library.
@@ -39,9 +40,9 @@ sys.exit(_tapster.main(int(sys.argv[1])))
 ";
 
 /// Becomes the template.
-pub(crate) fn enter(channel: ChildChannel, settings: &Settings, arbiter: i32) -> ! {
+pub(crate) fn enter(channel: ChildChannel, recipe: &Recipe<'_>, arbiter: i32) -> ! {
     // A panic must not unwind into the arbiter's frames, which would go on as a second arbiter.
-    let failure = match catch_unwind(AssertUnwindSafe(|| become_python(&channel, settings, arbiter))) {
+    let failure = match catch_unwind(AssertUnwindSafe(|| become_python(&channel, recipe, arbiter))) {
         Ok(Ok(status)) => std::process::exit(status),
         Ok(Err(failure)) => failure,
         Err(_) => "the process panicked before Python was started".to_owned(),
@@ -52,12 +53,14 @@ pub(crate) fn enter(channel: ChildChannel, settings: &Settings, arbiter: i32) ->
     exit_now(ExitCode::Failed.status().into())
 }
 
-fn become_python(channel: &ChildChannel, settings: &Settings, arbiter: i32) -> Result<i32, String> {
-    let number = channel.as_raw_fd();
-    prepare(number, arbiter).map_err(|error| format!("can't prepare the template's process: {error}"))?;
+fn become_python(channel: &ChildChannel, recipe: &Recipe<'_>, arbiter: i32) -> Result<i32, String> {
+    let (number, settings) = (channel.as_raw_fd(), recipe.settings);
+    prepare(number, recipe, arbiter)?;
     let chdir = settings.chdir.display();
     std::env::set_current_dir(&settings.chdir).map_err(|error| format!("can't change to chdir = {chdir}: {error}"))?;
-    let environment = environment::remove_all(systemd::VARIABLES).and_then(|()| environment::set_all(&settings.env));
+    let environment = environment::remove_all(systemd::VARIABLES)
+        .and_then(|()| environment::set_all(recipe.identity.variables()))
+        .and_then(|()| environment::set_all(&settings.env));
     environment.map_err(|error| format!("can't set the variables of env: {error}"))?;
 
     let library = worker_library()?;
@@ -73,15 +76,23 @@ fn become_python(channel: &ChildChannel, settings: &Settings, arbiter: i32) -> R
     }
 }
 
-/// Leaves behind what is the arbiter's.
-fn prepare(channel: i32, arbiter: i32) -> io::Result<()> {
+/// Leaves behind what is the arbiter's: its handlers, its descriptors, and whom it runs as.
+fn prepare(channel: i32, recipe: &Recipe<'_>, arbiter: i32) -> Result<(), String> {
+    let failed = |error: io::Error| format!("can't prepare the template's process: {error}");
     signals::reset_dispositions();
-    signals::unblock_all()?;
-    lifeline::on_parent_death(Signal::SIGKILL)?;
+    signals::unblock_all().map_err(failed)?;
+    fds::close_all_but(channel).map_err(failed)?;
+    recipe.identity.assume().map_err(|error| {
+        let Settings { user, group, .. } = recipe.settings;
+        let (user, group) = (user.as_deref().unwrap_or("(not set)"), group.as_deref().unwrap_or("(not set)"));
+        format!("the application can't run as user = {user}, group = {group}: {error}")
+    })?;
+    // After that: who becomes another user loses it.
+    lifeline::on_parent_death(Signal::SIGKILL).map_err(failed)?;
     if nix::unistd::getppid().as_raw() != arbiter {
         exit_now(ExitCode::Failed.status().into());
     }
-    fds::close_all_but(channel)
+    Ok(())
 }
 
 /// Replaces this process by the interpreter, and returns only the reason why it could not.
@@ -102,7 +113,10 @@ fn worker_library() -> Result<PathBuf, String> {
     let places = [folder.join(LIBRARY), folder.join("../lib/tapster").join(LIBRARY)];
     places.iter().find(|place| place.is_file()).cloned().ok_or_else(|| {
         let places = places.map(|place| place.display().to_string()).join(" nor at ");
-        format!("the worker library is neither at {places}: install it beside the tapster executable")
+        format!(
+            "the worker library is neither at {places}, or can't be read there by the user that the application runs as: \
+             install it beside the tapster executable"
+        )
     })
 }
 

@@ -21,6 +21,7 @@ pub mod throttle;
 mod channels;
 mod door;
 mod event_loop;
+mod identity;
 mod interpreter;
 mod listeners;
 mod load;

@@ -12,6 +12,7 @@ use tapster_ipc::logging;
 use tapster_sys::fds::Inherited;
 
 use crate::fleet::Limits;
+use crate::identity::Identity;
 use crate::listeners::{Listener, Patience, open_all};
 
 /// A generation's settings, and what was opened for them.
@@ -21,6 +22,8 @@ pub(crate) struct Loaded {
     pub settings: Settings,
     /// In the order of the `bind` setting.
     pub listeners: Vec<Rc<Listener>>,
+    /// As whom the application runs.
+    pub identity: Identity,
 }
 
 /// Reads the settings anew for a reload, and opens what they name. `open` are the listeners there are.
@@ -46,11 +49,14 @@ pub(crate) fn load(
     patience: Patience,
     inherited: &mut Inherited,
 ) -> Result<Loaded, String> {
+    let identity = Identity::of(&settings)?;
     if let Some(path) = log_file(&settings) {
-        logging::open(path).map_err(|error| format!("can't open the log {}: {error}", path.display()))?;
+        let file = logging::open(path).map_err(|error| format!("can't open the log {}: {error}", path.display()))?;
+        let given = identity.give(&file, path);
+        given.map_err(|error| format!("can't make the log {} that of `user`: {error}", path.display()))?;
     }
     let listeners = open_all(&settings.bind, settings.backlog, open, patience, inherited);
-    Ok(Loaded { listeners: listeners.map_err(|error| error.to_string())?, settings })
+    Ok(Loaded { listeners: listeners.map_err(|error| error.to_string())?, settings, identity })
 }
 
 /// Has this process log as the settings say.

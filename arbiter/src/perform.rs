@@ -124,6 +124,7 @@ impl Stage {
             generation,
             settings: &loaded.settings,
             listeners: &loaded.listeners,
+            identity: &loaded.identity,
             scoreboard: &self.scoreboard,
             check: false,
         };

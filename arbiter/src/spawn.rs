@@ -12,6 +12,7 @@ use tapster_sys::fork::{Side, single_threaded};
 use tapster_sys::signals;
 
 use crate::door;
+use crate::identity::Identity;
 use crate::listeners::Listener;
 
 /// What a template is made from.
@@ -23,6 +24,8 @@ pub(crate) struct Recipe<'a> {
     pub settings: &'a Settings,
     /// The sockets that its workers accept from.
     pub listeners: &'a [Rc<Listener>],
+    /// As whom it runs, and its workers.
+    pub identity: &'a Identity,
     /// Where its workers say what they are doing.
     pub scoreboard: &'a Scoreboard,
     /// Whether it is only to import the application and say whether that went well.
@@ -51,7 +54,7 @@ pub(crate) fn template(recipe: &Recipe<'_>) -> io::Result<(i32, Channel)> {
     signals::block_all()?;
     let side = single_threaded();
     if let Ok(Side::Child) = side {
-        door::enter(childs, recipe.settings, arbiter);
+        door::enter(childs, recipe, arbiter);
     }
     signals::unblock_all()?;
     match side? {

@@ -54,6 +54,9 @@ const RENAMED: &[(&str, &[&str])] = &[
     ("pythonpath", &["python_path", "pp"]),
     ("env", &["raw_env", "environment", "environ"]),
     ("pid", &["pidfile", "pid_file"]),
+    ("user", &["u", "uid", "run_as", "runas"]),
+    ("group", &["g", "gid"]),
+    ("umask", &["m", "file_mask"]),
     ("preload", &["preload_app"]),
     ("log_level", &["loglevel", "level"]),
     ("error_logfile", &["errorlog", "error_log", "error_log_file", "log_file", "logfile", "logto", "log"]),
@@ -101,10 +104,6 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (
         &["daemon", "d", "daemonize"],
         "not supported: Tapster stays in the foreground; let systemd or a container start it",
-    ),
-    (
-        &["user", "u", "group", "g", "umask", "m", "uid", "gid", "initgroups"],
-        "not supported: start Tapster as the user it shall run as (User=, Group=, UMask= in a systemd unit)",
     ),
     (
         &["certfile", "keyfile", "ca_certs", "cert_reqs", "ciphers", "ssl_version", "ssl", "https"],

@@ -12,9 +12,9 @@ use crate::bind::Bind;
 use crate::errors::Errors;
 use crate::items::{Item, Platform, Reload};
 use crate::kinds::{
-    BindList, Chdir, Choice, Choices, Complaint, DAY, HOUR, HeaderNames, Interpreter, Kind, LogTarget, LogTo, Networks,
-    OptionalPath, PathList, SchemeHeaders, Size, Switch, Text, Time, Variables, Whole, WorkerCount,
-    default_scheme_headers,
+    Account, BindList, Chdir, Choice, Choices, Complaint, DAY, HOUR, HeaderNames, Interpreter, Kind, LogTarget, LogTo,
+    Mask, Names, Networks, OptionalPath, PathList, SchemeHeaders, Size, Switch, Text, Time, Variables, Whole,
+    WorkerCount, default_scheme_headers,
 };
 use crate::node::Node;
 use crate::words::{ForwardedHeader, HeaderMap, HopByHop, LogLevel, ProxyProtocol};

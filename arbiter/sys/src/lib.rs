@@ -7,6 +7,7 @@ pub mod environment;
 pub mod epoll;
 pub mod fds;
 pub mod fork;
+pub mod identity;
 pub mod interpreter;
 pub mod lifeline;
 pub mod memory;

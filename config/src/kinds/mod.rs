@@ -3,6 +3,7 @@
 //! Kinds know nothing of where a value came from; their complaints are the rest of a sentence that begins with the
 //! setting's name. Used by the items, through the code that `define_settings!` writes.
 
+mod accounts;
 mod choices;
 mod headers;
 mod lists;
@@ -16,6 +17,7 @@ use std::path::Path;
 
 use crate::node::Node;
 
+pub(crate) use accounts::{Account, Mask, Names};
 pub(crate) use choices::{Choice, Choices};
 pub(crate) use headers::{HeaderNames, SchemeHeaders, default_scheme_headers};
 pub(crate) use lists::{BindList, PathList, Variables};

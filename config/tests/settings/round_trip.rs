@@ -63,6 +63,10 @@ fn every_setting_changed() -> Settings {
         log_level: LogLevel::Critical,
         error_logfile: LogTarget::File("/var/log/tapster".into()),
         pid: Some("/run/tapster.pid".into()),
+        user: Some("1000".into()),
+        group: Some("www-data".into()),
+        initgroups: true,
+        umask: Some(0o27),
     }
 }
 
@@ -150,6 +154,7 @@ hop_by_hop_headers = \"refuse\"
 early_hints = true
 log_level = \"info\"
 error_logfile = \"-\"
+initgroups = false
 
 [env]
 A = \"1\"
