@@ -22,7 +22,7 @@ use crate::listeners::Listener;
 use crate::load::{self, Loaded};
 use crate::running;
 use crate::spawn::{self, Recipe};
-use crate::systemd;
+use crate::systemd::Service;
 
 /// What actions work on.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(crate) struct Stage {
     loaded: BTreeMap<u64, Loaded>,
     /// What was loaded and is no generation's yet.
     waiting: Option<Loaded>,
+    /// The service manager, if there is one.
+    pub service: Service,
     /// Listeners that wait for their queues to be emptied while the server stops.
     closing: Vec<Rc<Listener>>,
 }
@@ -65,6 +67,7 @@ impl Stage {
             scoreboard,
             loaded: BTreeMap::from([(1, first)]),
             waiting: None,
+            service: Service::of_process(),
             closing: Vec::new(),
         })
     }
@@ -103,7 +106,7 @@ impl Stage {
                 Action::Forget { generation } => drop(self.loaded.remove(&generation)),
                 Action::CloseListeners { at_once } => self.close_listeners(at_once),
                 Action::RefuseConnections => self.refuse_connections(),
-                Action::Notify(notice) => systemd::notify(&notice),
+                Action::Notify(notice) => self.service.notify(&notice),
                 Action::Exit(exit) => outcome.exit = Some(exit),
             }
         }

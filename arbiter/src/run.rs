@@ -14,7 +14,7 @@ use crate::complain;
 use crate::decide::decide;
 use crate::event::Event;
 use crate::event_loop::EventLoop;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Phase};
 use crate::listeners::Patience;
 use crate::load;
 use crate::perform::Stage;
@@ -47,7 +47,8 @@ fn start_and_supervise(settings: Settings, sources: Sources, mut inherited: Inhe
     lifeline::adopt_orphans().map_err(system("can't become the workers' adopter (PR_SET_CHILD_SUBREAPER)"))?;
     let limits = load::limits(&settings);
     let loaded = load::load(settings, &[], Patience::START, &mut inherited)?;
-    let stage = Stage::new(sources, inherited, loaded).map_err(system("can't make the scoreboard"))?;
+    let mut stage = Stage::new(sources, inherited, loaded).map_err(system("can't make the scoreboard"))?;
+    stage.service.become_main();
     let exit = supervise(Fleet::new(limits), stage, event_loop).map_err(system("can't wait for events"));
     drop(pidfile);
     log::info!("Tapster has stopped");
@@ -69,12 +70,25 @@ fn supervise(mut fleet: Fleet, mut stage: Stage, mut event_loop: EventLoop) -> s
             outcome.events.append(&mut events);
             events = outcome.events;
         }
-        let (now, watched) = (stamp::monotonic(), fleet.watched());
+        let (now, watched, takes_long) = (stamp::monotonic(), fleet.watched(), takes_long(&fleet));
+        stage.service.turn(takes_long, now);
         let look = next_look(&stage, &watched, now);
-        events = event_loop.wait(longest_wait(&fleet, look, decided, now))?;
+        let turn = stage.service.next_turn(takes_long);
+        events = event_loop.wait(longest_wait(&fleet, look.into_iter().chain(turn).min(), decided, now))?;
         if events.is_empty() || look.is_some_and(|look| look <= stamp::monotonic()) {
             events.push_back(Event::Tick { busy: busy(&stage, &watched) });
         }
+    }
+}
+
+/// Whether the server is on its way from one state to another, which has a limit that the arbiter itself sees to. A boot that may
+/// take for ever has none: then it is for the service manager to lose patience.
+fn takes_long(fleet: &Fleet) -> bool {
+    let boots_in_time = || fleet.generations.get(&fleet.target).is_some_and(|target| target.limits.boot.is_some());
+    match fleet.phase {
+        Phase::Starting => boots_in_time(),
+        Phase::Up { .. } => fleet.is_reloading() && boots_in_time(),
+        Phase::Stopping { .. } => true,
     }
 }
 

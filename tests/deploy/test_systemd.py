@@ -6,6 +6,7 @@ The program is this checkout's build, installed as deploy/README.md says; the Py
 import pytest
 from harness import ROOT, wait_until
 from harness.ports import free_port
+from harness.waiting import always
 from testbed.deployment import Deployment
 from testbed.machine import Machine
 from testbed.tools import needs, run
@@ -141,6 +142,55 @@ def test_reload_with_broken_code_keeps_serving_and_is_logged(unit):
     unit.deployment.roll_out("three")
     unit.systemctl("reload")
     wait_until(lambda: unit.ask() == "three", 20, "the repaired version")
+
+
+def test_boot_that_takes_longer_than_the_start_timeout_is_waited_for(unit):
+    gate = unit.deployment.folder / "open"
+    unit.deployment.roll_out(at_import=WAITS_FOR_A_FILE)
+    try:
+        with unit.drop_in("[Service]\nTimeoutStartSec=2\n"):
+            unit.systemctl("start", "--no-block")
+            wait_until(unit.main_pid, 20, "an arbiter")
+            arbiter = unit.main_pid()
+            always(lambda: unit.property("ActiveState") == "activating", 4, unit.journal, 0.2)
+            gate.touch()
+            wait_until(lambda: unit.property("ActiveState") == "active", 20, unit.journal, 0.1)
+            assert unit.main_pid() == arbiter
+            assert unit.property("NRestarts") == "0"
+    finally:
+        gate.unlink(missing_ok=True)
+
+
+def test_boot_that_takes_longer_than_boot_timeout_is_given_up_by_tapster(unit):
+    unit.deployment.roll_out(at_import=WAITS_FOR_A_FILE)
+    environment = "Environment=TAPSTER_BOOT_TIMEOUT=1s"
+    with unit.drop_in(f"[Service]\n{environment}\nTimeoutStartSec=60\nRestart=no\n"):
+        assert unit.systemctl("start", check=False).returncode != 0
+        assert unit.property("ExecMainStatus") == "3", unit.journal()
+        assert unit.property("Result") == "exit-code"
+
+
+def test_stop_waits_for_requests_that_take_longer_than_the_stop_timeout(unit, background):
+    with unit.drop_in("[Service]\nTimeoutStopSec=1\n"):
+        unit.systemctl("start")
+        answer = background(lambda: unit.ask("/slower"))
+        unit.wait_for_journal("slow request begun")
+        unit.systemctl("stop")
+        assert answer.result(20) == "finished"
+        assert unit.property("Result") == "success"
+
+
+def test_arbiter_that_hangs_is_started_again_and_one_that_idles_is_not(unit):
+    with unit.drop_in("[Service]\nWatchdogSec=1\nTimeoutAbortSec=1\n"):
+        unit.systemctl("start")
+        arbiter, family = unit.main_pid(), unit.processes()
+        always(lambda: unit.main_pid() == arbiter and unit.property("NRestarts") == "0", 3, unit.journal, 0.2)
+        unit.machine.run("kill", "-STOP", arbiter)
+        wait_until(lambda: unit.property("NRestarts") == "1", 90, "a restart", 0.1)
+        wait_until(lambda: unit.property("ActiveState") == "active", 30, "a restarted site", 0.1)
+        assert unit.main_pid() != arbiter
+        assert not family & unit.processes(), "processes of the killed arbiter's family live on"
+        assert unit.ask() == "one"
 
 
 def test_stop_ends_with_status_0_and_leaves_no_process(unit):

@@ -27,11 +27,16 @@ def _user():
     return f"{os.getuid()} {os.getgid()}"
 
 
-def _slow():
+def _slow(seconds=1):
     """Says on the log that it has begun, and takes a second."""
     print("slow request begun", flush=True)
-    time.sleep(1)
+    time.sleep(seconds)
     return "finished"
+
+
+def _slower():
+    """Takes longer than a service manager is made to wait."""
+    return _slow(4)
 
 
 def _orphan():
@@ -61,4 +66,4 @@ def _takes_a_file(folder):
     return True
 
 
-VIEWS = {"/parent": _parent, "/user": _user, "/slow": _slow, "/orphan": _orphan, "/writable": _writable}
+VIEWS = {"/parent": _parent, "/user": _user, "/slow": _slow, "/slower": _slower, "/orphan": _orphan, "/writable": _writable}
