@@ -57,6 +57,7 @@ const RENAMED: &[(&str, &[&str])] = &[
     ("user", &["u", "uid", "run_as", "runas"]),
     ("group", &["g", "gid"]),
     ("umask", &["m", "file_mask"]),
+    ("control_socket", &["master_fifo", "control_path", "ctl_socket"]),
     ("preload", &["preload_app"]),
     ("log_level", &["loglevel", "level"]),
     ("error_logfile", &["errorlog", "error_log", "error_log_file", "log_file", "logfile", "logto", "log"]),
@@ -116,6 +117,11 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (
         &["capture_output", "enable_stdio_inheritance"],
         "leave it out: what the application prints goes where tapster's own output goes",
+    ),
+    (&["control_socket_mode"], "leave it out: the mode is 0600, and only root and the server's own user are answered"),
+    (
+        &["no_control_socket", "control_socket_disable"],
+        "leave it out: there is no control socket unless `control_socket` names one",
     ),
     (&["worker_tmp_dir"], "leave it out: workers are watched through memory, not through files"),
     (&["reuse_port", "sendfile", "no_sendfile", "http_parser"], "leave it out: there is nothing to choose here"),

@@ -4,7 +4,7 @@
 //! Holds the order and nothing of any one setting. [`load`] is called by the arbiter, at its start and on reload.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::cli::{self, Line, Purpose};
@@ -68,6 +68,26 @@ pub fn load(sources: &Sources) -> Result<Invocation, Errors> {
         Purpose::Check => Invocation::CheckConfig(settings),
         Purpose::Print => Invocation::PrintConfig(settings),
     })
+}
+
+/// The `control_socket` that the file and the environment name, if any. `config` is the flag for the file.
+///
+/// # Errors
+///
+/// All that is wrong with them, where it leaves open which socket is meant.
+pub(crate) fn control_socket(sources: &Sources, config: Option<&str>) -> Result<Option<PathBuf>, Errors> {
+    let mut layers = Layers::over(Settings { chdir: sources.cwd.clone(), ..Settings::default() });
+    layers.file(sources, config);
+    let (given, faults) = environment::settings(&sources.env);
+    layers.faults.extend(faults);
+    layers.take(given);
+    let is_open = |key: &str| layers.uncertain.contains(key);
+    let starts_from_chdir = layers.settings.control_socket.as_ref().is_some_and(|path| path.is_relative());
+    if is_open("control_socket") || (starts_from_chdir && is_open("chdir")) {
+        Errors::of(layers.faults)?;
+    }
+    let base = crate::kinds::absolute(&layers.settings.chdir, &sources.cwd);
+    Ok(layers.settings.control_socket.map(|path| crate::kinds::absolute(&path, &base)))
 }
 
 /// Reads what [`Settings::to_toml`] wrote, without looking at anything else.

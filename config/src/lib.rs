@@ -17,6 +17,7 @@ mod allowed_ips;
 mod bind;
 mod cli;
 mod contradictions;
+mod control;
 mod cpus;
 mod docs;
 mod environment;
@@ -34,6 +35,7 @@ mod words;
 
 pub use allowed_ips::AllowedIps;
 pub use bind::Bind;
+pub use control::{ControlCommand, ControlInvocation, ControlRequest, load_control, worker_change};
 pub use docs::{configuration_page, example_file};
 pub use errors::Errors;
 pub use kinds::{LogTarget, MOST_WORKERS};

@@ -13,8 +13,8 @@ use crate::errors::Errors;
 use crate::items::{Item, Platform, Reload};
 use crate::kinds::{
     Account, BindList, Chdir, Choice, Choices, Complaint, DAY, HOUR, HeaderNames, Interpreter, Kind, LogTarget, LogTo,
-    Mask, Names, Networks, OptionalPath, PathList, SchemeHeaders, Size, Switch, Text, Time, Variables, Whole,
-    WorkerCount, default_scheme_headers,
+    Mask, Names, Networks, OptionalPath, PathList, SchemeHeaders, Size, SocketPath, Switch, Text, Time, Variables,
+    Whole, WorkerCount, default_scheme_headers,
 };
 use crate::node::Node;
 use crate::words::{ForwardedHeader, HeaderMap, HopByHop, LogLevel, ProxyProtocol};
@@ -89,7 +89,7 @@ macro_rules! define_settings {
     };
 }
 
-application! { sockets workers limits deadlines proxy http logging process define_settings }
+application! { sockets workers limits deadlines proxy http logging process control define_settings }
 
 impl Settings {
     /// The settings as TOML, each written out, none depending on the directory or the environment.

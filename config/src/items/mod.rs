@@ -30,6 +30,8 @@ mod http;
 mod logging;
 #[macro_use]
 mod process;
+#[macro_use]
+mod control;
 
 /// What is known of a setting besides its value.
 pub(crate) struct Item {

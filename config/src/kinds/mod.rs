@@ -25,7 +25,7 @@ pub(crate) use networks::Networks;
 pub use numbers::MOST_WORKERS;
 pub(crate) use numbers::{DAY, HOUR, Size, Time, Whole, WorkerCount};
 pub use paths::LogTarget;
-pub(crate) use paths::{Chdir, Interpreter, LogTo, OptionalPath, absolute};
+pub(crate) use paths::{Chdir, Interpreter, LogTo, OptionalPath, SocketPath, absolute};
 pub(crate) use texts::{Switch, Text};
 
 /// What a kind says of itself, whatever its type.

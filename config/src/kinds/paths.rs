@@ -2,9 +2,14 @@
 //!
 //! Only [`Kind::verify`] looks at the file system, and only for directories that must exist.
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, eaccess};
+
 use super::{Complaint, Described, Kind};
+use crate::bind::UNIX_PATH_MAX;
 use crate::node::{Node, Raw};
 
 /// The directory of the application. It is made absolute before all other paths, by `layers.rs`.
@@ -67,6 +72,39 @@ impl Kind for OptionalPath {
             Some(path) if self.directory => existing_directory(path),
             _ => Ok(()),
         }
+    }
+}
+
+/// Where a Unix socket of the server's own is made, if anywhere.
+pub(crate) struct SocketPath;
+
+impl Described for SocketPath {
+    fn expected(&self) -> String {
+        "the path of a Unix socket".to_owned()
+    }
+}
+
+impl Kind for SocketPath {
+    type Value = Option<PathBuf>;
+
+    fn read(&self, node: &Node) -> Result<Option<PathBuf>, Vec<Complaint>> {
+        let path = path(self, node)?;
+        if let Some(bare) = path.to_str().and_then(|text| text.strip_prefix("unix:")) {
+            return Err(vec![Complaint::unexpected(self, node).hint(format!("write it without unix: {bare:?}"))]);
+        }
+        Ok(Some(path))
+    }
+
+    fn value(&self, value: &Option<PathBuf>) -> Option<toml::Value> {
+        value.as_deref().map(written)
+    }
+
+    fn anchor(&self, value: &mut Option<PathBuf>, base: &Path) {
+        *value = value.take().map(|path| absolute(&path, base));
+    }
+
+    fn verify(&self, value: &Option<PathBuf>) -> Result<(), String> {
+        value.as_deref().map_or(Ok(()), place_for_a_socket)
     }
 }
 
@@ -154,6 +192,34 @@ pub(super) fn written(path: &Path) -> toml::Value {
 /// The path from the root, without `.` parts. `..` stays: what it means depends on links.
 pub(crate) fn absolute(path: &Path, base: &Path) -> PathBuf {
     base.join(path).components().collect()
+}
+
+/// Whether a socket can be made there, as far as that can be seen without making it.
+fn place_for_a_socket(path: &Path) -> Result<(), String> {
+    let length = path.as_os_str().len();
+    if length > UNIX_PATH_MAX {
+        let path = path.display();
+        return Err(format!("names {path}, which has {length} bytes: the system allows a socket {UNIX_PATH_MAX}"));
+    }
+    let directory = path.parent().unwrap_or(path);
+    existing_directory(directory)?;
+    match eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK) {
+        Err(errno) => {
+            let directory = directory.display();
+            let advice = match errno {
+                Errno::EROFS => "the file system is read-only",
+                _ => "the user that the server runs as may not write there",
+            };
+            Err(format!("is to be made in {directory}, which cannot be used: {advice} ({errno})"))
+        }
+        Ok(()) => match path.symlink_metadata() {
+            Ok(found) if !found.file_type().is_socket() => {
+                Err(format!("names {}, which exists and is not a socket", path.display()))
+            }
+            // What else may be in the way, binding finds.
+            Ok(_) | Err(_) => Ok(()),
+        },
+    }
 }
 
 fn existing_directory(path: &Path) -> Result<(), String> {

@@ -10,6 +10,7 @@ mod round_trip;
 
 mod bounds;
 mod choices;
+mod control_socket;
 mod headers;
 mod trusted_proxies;
 

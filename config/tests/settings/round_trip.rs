@@ -67,6 +67,7 @@ fn every_setting_changed() -> Settings {
         group: Some("www-data".into()),
         initgroups: true,
         umask: Some(0o27),
+        control_socket: Some("/no/such/directory/control.sock".into()),
     }
 }
 
@@ -182,5 +183,5 @@ fn what_a_reload_cannot_apply_is_named() {
     assert_eq!(old.needing_restart(&old), []);
     let new = every_setting_changed();
     let keys: Vec<_> = old.needing_restart(&new).into_iter().map(|(key, _)| key).collect();
-    assert_eq!(keys, ["pid"]);
+    assert_eq!(keys, ["pid", "control_socket"]);
 }
