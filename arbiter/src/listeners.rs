@@ -6,7 +6,7 @@ mod bound;
 mod error;
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -132,6 +132,15 @@ pub(crate) fn open_all(
         log::info!("Listening at: {}", listener.url());
     }
     Ok(listeners)
+}
+
+/// Listens at a path of which only this process's user, and root, may make use. What a server has left there that is gone is
+/// replaced.
+///
+/// # Errors
+/// Why the path can't be had.
+pub(crate) fn open_private(path: &Path, backlog: u32, patience: Patience) -> Result<Listener, BindError> {
+    bound::private(path, backlog, patience)
 }
 
 /// An address that is in use may be so by this server itself.

@@ -135,6 +135,12 @@ impl Slot {
         self.words[CONNECTIONS].store(count as u64, Relaxed);
     }
 
+    /// How many connections the worker has open.
+    #[must_use]
+    pub fn connections(self) -> u64 {
+        self.0[CONNECTIONS].load(Relaxed)
+    }
+
     /// The worker waits for connections, or does not.
     pub fn set_accepting(self, accepting: bool) {
         self.words[ACCEPTING].store(accepting.into(), Relaxed);

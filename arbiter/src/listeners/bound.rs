@@ -25,9 +25,29 @@ pub(super) fn listener(
     patience: Patience,
     inherited: &mut Inherited,
 ) -> Result<Listener, BindError> {
+    patiently(at, patience, || try_once(at, backlog, inherited))
+}
+
+/// Listens at a path to which nobody but this process's user, and root, may connect.
+pub(super) fn private(path: &Path, backlog: u32, patience: Patience) -> Result<Listener, BindError> {
+    let at = Bind::Unix { path: path.into() };
+    patiently(&at, patience, || {
+        let socket = unix(path, Mode::S_IXUSR | Mode::S_IRWXG | Mode::S_IRWXO)?;
+        let path = Some(bound_path(path)?);
+        tapster_sys::fds::listen(socket.as_fd(), backlog)?;
+        Ok(Listener { bind: at.clone(), url: at.to_string(), socket, path })
+    })
+}
+
+/// Tries again where the address is in use.
+fn patiently(
+    at: &Bind,
+    patience: Patience,
+    mut open: impl FnMut() -> Result<Listener, Cause>,
+) -> Result<Listener, BindError> {
     let mut trial = 1;
     loop {
-        match try_once(at, backlog, inherited).map_err(|cause| BindError::new(at, cause)) {
+        match open().map_err(|cause| BindError::new(at, cause)) {
             Err(error) if error.is_in_use() && trial < patience.trials => {
                 log::warn!("{error}; trying again");
                 trial += 1;
@@ -41,7 +61,8 @@ pub(super) fn listener(
 fn try_once(at: &Bind, backlog: u32, inherited: &mut Inherited) -> Result<Listener, Cause> {
     let socket = match at {
         Bind::Tcp { host, port } => tcp(host, *port)?,
-        Bind::Unix { path } => unix(path)?,
+        // Who may connect is for the directory to say: a proxy mostly runs as another user.
+        Bind::Unix { path } => unix(path, Mode::empty())?,
         Bind::Abstract { name } => {
             let socket = stream(AddressFamily::Unix)?;
             bind(socket.as_raw_fd(), &UnixAddr::new_abstract(name.as_bytes())?)?;
@@ -78,14 +99,14 @@ fn tcp(host: &str, port: u16) -> Result<OwnedFd, Cause> {
     Ok(socket)
 }
 
-fn unix(path: &Path) -> Result<OwnedFd, Cause> {
+/// Binds a path, with all permissions but those of `mask`.
+fn unix(path: &Path, mask: Mode) -> Result<OwnedFd, Cause> {
     make_way(path)?;
     let socket = stream(AddressFamily::Unix)?;
     let address = UnixAddr::new(path)?;
-    // Who may connect is for the directory to say: a proxy mostly runs as another user.
-    let mask = umask(Mode::empty());
+    let before = umask(mask);
     let bound = bind(socket.as_raw_fd(), &address);
-    umask(mask);
+    umask(before);
     bound?;
     Ok(socket)
 }
