@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -16,6 +17,7 @@ use signal_hook::iterator::exfiltrator::origin::{Origin, WithOrigin};
 use signal_hook::low_level::siginfo::Cause;
 
 use crate::channels::Channels;
+use crate::control::{self, Control};
 use crate::event::{Event, Sender};
 use crate::reap::Reaper;
 
@@ -44,6 +46,8 @@ pub(crate) struct EventLoop {
     reaper: Reaper,
     /// The children's channels.
     pub channels: Channels,
+    /// The control socket and its clients, where there is one.
+    pub control: Option<Control>,
 }
 
 impl EventLoop {
@@ -57,7 +61,18 @@ impl EventLoop {
         let signals = SignalDelivery::with_pipe(read, write, WithOrigin::default(), TAKEN.map(|signal| signal as i32))?;
         poll.registry().register(&mut SourceFd(&signals.get_read().as_raw_fd()), SIGNALS, Interest::READABLE)?;
         let channels = Channels::new(poll.registry().try_clone()?);
-        Ok(Self { poll, events: Events::with_capacity(256), signals, reaper: Reaper::new(), channels })
+        Ok(Self { poll, events: Events::with_capacity(256), signals, reaper: Reaper::new(), channels, control: None })
+    }
+
+    /// Listens at the control socket from now on.
+    ///
+    /// # Errors
+    /// A sentence for the log: why it can't be had.
+    pub(crate) fn open_control(&mut self, path: &Path) -> Result<(), String> {
+        let failed = |reason: String| format!("the control_socket can't be opened: {reason}");
+        let registry = self.poll.registry().try_clone().map_err(|error| failed(error.to_string()))?;
+        self.control = Some(Control::open(path, registry).map_err(failed)?);
+        Ok(())
     }
 
     /// Waits until something happens, for `timeout` at most (`None`: for ever), and returns what did: nothing, where time
@@ -77,6 +92,9 @@ impl EventLoop {
         for event in &self.events {
             match event.token() {
                 SIGNALS => has_signals = true,
+                token if token.0 >= control::FIRST_TOKEN => {
+                    happened.extend(self.control.as_mut().map(|control| control.hear(event)).unwrap_or_default());
+                }
                 token => happened.extend(self.channels.hear_token(token)),
             }
         }
@@ -114,6 +132,11 @@ fn is_resize(origin: &Origin) -> bool {
 /// Who sent it. The kernel's own signals (a terminal's Ctrl-C) have no sender, nor have those from outside of a container.
 fn sender(origin: &Origin) -> Option<Sender> {
     let pid = origin.process.as_ref().map(|process| process.pid).filter(|&pid| pid > 0)?;
+    Some(named(pid))
+}
+
+/// The process with that pid, as a sender.
+pub(crate) fn named(pid: i32) -> Sender {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    Some(Sender { pid, name: name.trim().to_owned() })
+    Sender { pid, name: name.trim().to_owned() }
 }

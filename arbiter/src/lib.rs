@@ -1,9 +1,11 @@
 //! The arbiter: binds the sockets, starts a template and workers through it, supervises them, reloads and stops them.
 //!
 //! One thread, no Python, no unsafe. It never touches a connection, and never parses what a client sent. Policy is
-//! `decide`, a pure function from events to actions; `perform` carries actions out. The binary calls `run` and `check`.
+//! `decide`, a pure function from events to actions; `perform` carries actions out. The binaries call `run` and
+//! `check`, and `ask`, which asks a server that runs.
 #![forbid(unsafe_code)]
 
+pub mod ask;
 pub mod check;
 pub mod run;
 
@@ -19,6 +21,7 @@ pub mod throttle;
 
 // Mechanism: each file acts, and decides nothing.
 mod channels;
+mod control;
 mod door;
 mod event_loop;
 mod identity;

@@ -11,6 +11,7 @@ use tapster_sys::fds::Inherited;
 use tapster_sys::{lifeline, signals, stamp};
 
 use crate::complain;
+use crate::control::Control;
 use crate::decide::decide;
 use crate::event::Event;
 use crate::event_loop::EventLoop;
@@ -41,21 +42,24 @@ fn start_and_supervise(settings: Settings, sources: Sources, mut inherited: Inhe
     log::info!("Starting tapster {}", env!("CARGO_PKG_VERSION"));
     let system = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
     // Signals first: from here on one ends the server in order, and leaves no file behind.
-    let event_loop = EventLoop::new().map_err(system("can't take over the signals"))?;
+    let mut event_loop = EventLoop::new().map_err(system("can't take over the signals"))?;
     signals::unblock_all().map_err(system("can't unblock the signals"))?;
     let pidfile = settings.pid.as_deref().map(Pidfile::write).transpose()?;
     lifeline::adopt_orphans().map_err(system("can't become the workers' adopter (PR_SET_CHILD_SUBREAPER)"))?;
+    if let Some(path) = &settings.control_socket {
+        event_loop.open_control(path)?;
+    }
     let limits = load::limits(&settings);
     let loaded = load::load(settings, &[], Patience::START, &mut inherited)?;
     let mut stage = Stage::new(sources, inherited, loaded).map_err(system("can't make the scoreboard"))?;
     stage.service.become_main();
-    let exit = supervise(Fleet::new(limits), stage, event_loop).map_err(system("can't wait for events"));
+    let exit = supervise(Fleet::new(limits), stage, &mut event_loop).map_err(system("can't wait for events"));
     drop(pidfile);
     log::info!("Tapster has stopped");
     exit
 }
 
-fn supervise(mut fleet: Fleet, mut stage: Stage, mut event_loop: EventLoop) -> std::io::Result<ExitCode> {
+fn supervise(mut fleet: Fleet, mut stage: Stage, event_loop: &mut EventLoop) -> std::io::Result<ExitCode> {
     let mut events = VecDeque::from([Event::Tick { busy: Vec::new() }]);
     let mut decided = Duration::ZERO;
     loop {
@@ -63,8 +67,10 @@ fn supervise(mut fleet: Fleet, mut stage: Stage, mut event_loop: EventLoop) -> s
             log::debug!("{event:?}");
             decided = stamp::monotonic();
             let actions = decide(&mut fleet, event, decided);
+            event_loop.control.iter_mut().for_each(|control| control.follow(&actions, decided));
             let mut outcome = stage.perform(actions, &mut event_loop.channels);
             if let Some(exit) = outcome.exit {
+                event_loop.control.iter_mut().for_each(Control::say_farewell);
                 return Ok(exit);
             }
             outcome.events.append(&mut events);
@@ -73,8 +79,12 @@ fn supervise(mut fleet: Fleet, mut stage: Stage, mut event_loop: EventLoop) -> s
         let (now, watched, takes_long) = (stamp::monotonic(), fleet.watched(), takes_long(&fleet));
         stage.service.turn(takes_long, now);
         let look = next_look(&stage, &watched, now);
-        let turn = stage.service.next_turn(takes_long);
-        events = event_loop.wait(longest_wait(&fleet, look.into_iter().chain(turn).min(), decided, now))?;
+        let mut due = look.into_iter().chain(stage.service.next_turn(takes_long)).min();
+        if let Some(control) = &mut event_loop.control {
+            control.answer(&fleet, stage.scoreboard(), now);
+            due = due.into_iter().chain(control.next_deadline()).min();
+        }
+        events = event_loop.wait(longest_wait(&fleet, due, decided, now))?;
         if events.is_empty() || look.is_some_and(|look| look <= stamp::monotonic()) {
             events.push_back(Event::Tick { busy: busy(&stage, &watched) });
         }

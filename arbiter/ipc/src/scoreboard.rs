@@ -138,7 +138,7 @@ impl Slot {
     /// How many connections the worker has open.
     #[must_use]
     pub fn connections(self) -> u64 {
-        self.0[CONNECTIONS].load(Relaxed)
+        self.words[CONNECTIONS].load(Relaxed)
     }
 
     /// The worker waits for connections, or does not.
