@@ -79,8 +79,7 @@ impl ChildChannel {
     /// # Errors
     /// The errno of fcntl(2).
     pub fn keep_across_exec(&self) -> io::Result<()> {
-        fcntl(self.0.as_fd(), FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
-        Ok(())
+        keep_across_exec(self.0.as_fd())
     }
 
     /// Sends a report.
@@ -124,7 +123,7 @@ impl AsRawFd for ChildChannel {
     }
 }
 
-fn receive<T>(socket: BorrowedFd<'_>, decode: impl Fn(&[u8]) -> Option<T>) -> Result<(T, Vec<OwnedFd>), ReceiveError> {
+pub(crate) fn receive<T>(socket: BorrowedFd<'_>, decode: impl Fn(&[u8]) -> Option<T>) -> Result<(T, Vec<OwnedFd>), ReceiveError> {
     let mut buffer = vec![0; MOST_BYTES];
     loop {
         return match tapster_sys::rights::receive(socket, &mut buffer) {
@@ -145,7 +144,12 @@ fn receive<T>(socket: BorrowedFd<'_>, decode: impl Fn(&[u8]) -> Option<T>) -> Re
     }
 }
 
-fn set_nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn keep_across_exec(socket: BorrowedFd<'_>) -> io::Result<()> {
+    fcntl(socket, FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
+    Ok(())
+}
+
+pub(crate) fn set_nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
     let flags = OFlag::from_bits_retain(fcntl(socket, FcntlArg::F_GETFL)?);
     fcntl(socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     Ok(())

@@ -10,6 +10,7 @@ pub mod logging;
 pub mod message;
 pub mod running;
 pub mod scoreboard;
+pub mod succession;
 
 pub use channel::{Channel, ReceiveError};
 pub use exit::ExitCode;

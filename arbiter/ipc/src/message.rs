@@ -214,10 +214,11 @@ impl Report {
     }
 }
 
-struct Writer(Vec<u8>);
+/// A message in the making; also `succession`'s.
+pub(crate) struct Writer(pub(crate) Vec<u8>);
 
 impl Writer {
-    fn new(kind: u8) -> Self {
+    pub(crate) fn new(kind: u8) -> Self {
         Self(vec![kind])
     }
 
@@ -226,15 +227,15 @@ impl Writer {
         self
     }
 
-    fn u32(self, value: u32) -> Self {
+    pub(crate) fn u32(self, value: u32) -> Self {
         self.bytes(&value.to_le_bytes())
     }
 
-    fn i32(self, value: i32) -> Self {
+    pub(crate) fn i32(self, value: i32) -> Self {
         self.bytes(&value.to_le_bytes())
     }
 
-    fn u64(self, value: u64) -> Self {
+    pub(crate) fn u64(self, value: u64) -> Self {
         self.bytes(&value.to_le_bytes())
     }
 
@@ -244,15 +245,16 @@ impl Writer {
         self.whole_text(&text[..text.floor_char_boundary(room)])
     }
 
-    fn whole_text(self, text: &str) -> Self {
+    pub(crate) fn whole_text(self, text: &str) -> Self {
         self.u32(u32::try_from(text.len()).unwrap_or(0)).bytes(text.as_bytes())
     }
 }
 
-struct Reader<'b>(&'b [u8]);
+/// What is left of a message; also `succession`'s.
+pub(crate) struct Reader<'b>(&'b [u8]);
 
 impl<'b> Reader<'b> {
-    fn new(bytes: &'b [u8]) -> Option<(u8, Self)> {
+    pub(crate) fn new(bytes: &'b [u8]) -> Option<(u8, Self)> {
         bytes.split_first().map(|(kind, fields)| (*kind, Self(fields)))
     }
 
@@ -262,26 +264,26 @@ impl<'b> Reader<'b> {
         Some(*field)
     }
 
-    fn u32(&mut self) -> Option<u32> {
+    pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn i32(&mut self) -> Option<i32> {
+    pub(crate) fn i32(&mut self) -> Option<i32> {
         self.array().map(i32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn text(&mut self) -> Option<String> {
+    pub(crate) fn text(&mut self) -> Option<String> {
         let length = usize::try_from(self.u32()?).ok()?;
         let (field, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         String::from_utf8(field.to_vec()).ok()
     }
 
-    fn is_at_end(&self) -> bool {
+    pub(crate) fn is_at_end(&self) -> bool {
         self.0.is_empty()
     }
 }

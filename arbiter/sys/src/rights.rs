@@ -1,7 +1,7 @@
 //! Datagrams over a Unix socket that carry file descriptors (unix(7), `SCM_RIGHTS`).
 //!
 //! Receiving makes descriptors out of numbers, which is why this is here and not in `ipc`, which gives them meaning.
-//! Called by `ipc::channel` only.
+//! Called by `ipc`, in `channel` and `succession`.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};

@@ -1,0 +1,210 @@
+//! What a server and the one that is to take its place say to each other: a socket pair, one message each way, and its end.
+//!
+//! The two may be of different versions, so this is kept apart from `message`, and what is here changes only with the number in
+//! its first byte. Used by the arbiter at both ends; decides nothing.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+use crate::channel::{ReceiveError, keep_across_exec, receive, set_nonblocking};
+use crate::message::{MOST_BYTES, Reader, Writer};
+
+/// The old server's end of the channel to the new one.
+#[derive(Debug)]
+pub struct ToSuccessor(OwnedFd);
+
+/// The new server's end of the channel to the old one.
+#[derive(Debug)]
+pub struct ToPredecessor(OwnedFd);
+
+/// From the old server, before the new one is there: what it has. Brings the descriptors of the listeners, in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Estate {
+    /// The old server's pid.
+    pub pid: i32,
+    /// Its listeners.
+    pub listeners: Vec<Heirloom>,
+}
+
+/// A listener that both servers have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heirloom {
+    /// Its name, as a `bind` setting writes it.
+    pub bind: String,
+    /// The device and inode of the path that it is bound to, if it has one that the server has made.
+    pub place: Option<(u64, u64)>,
+}
+
+/// From the new server: its first worker is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Up {
+    /// Which of the listeners it has kept, by their places in the estate.
+    pub kept: Vec<u32>,
+    /// The pid file that it takes over when the old server has gone; empty where it has none.
+    pub pid_file: String,
+}
+
+/// The estate's message, with the number of its form.
+const ESTATE: u8 = 1;
+/// The message that the new server serves, likewise.
+const UP: u8 = 2;
+
+/// Makes a channel. Neither end blocks, and neither outlives an exec(2) until [`ToPredecessor::keep_across_exec`].
+///
+/// # Errors
+/// The errno of socketpair(2) or fcntl(2).
+pub fn pair() -> io::Result<(ToSuccessor, ToPredecessor)> {
+    let (old, new) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    set_nonblocking(old.as_fd())?;
+    set_nonblocking(new.as_fd())?;
+    Ok((ToSuccessor(old), ToPredecessor(new)))
+}
+
+impl ToSuccessor {
+    /// Hands over what there is; `fds` are the listeners'.
+    ///
+    /// # Errors
+    /// As [`tapster_sys::rights::send`]; `InvalidInput` where it is too long for one message.
+    pub fn send(&self, estate: &Estate, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        tapster_sys::rights::send(self.0.as_fd(), &estate.encode()?, fds)
+    }
+
+    /// What the new server has said.
+    ///
+    /// # Errors
+    /// Where there is nothing; after [`ReceiveError::Gossip`] the next call goes on.
+    pub fn receive(&self) -> Result<Up, ReceiveError> {
+        receive(self.0.as_fd(), Up::decode).map(|(up, _fds)| up)
+    }
+}
+
+impl ToPredecessor {
+    /// The end that this process was started with.
+    ///
+    /// # Errors
+    /// The errno of fcntl(2).
+    pub fn of(socket: OwnedFd) -> io::Result<Self> {
+        set_nonblocking(socket.as_fd())?;
+        Ok(Self(socket))
+    }
+
+    /// Keeps this end open across exec(2), for the new server.
+    ///
+    /// # Errors
+    /// The errno of fcntl(2).
+    pub fn keep_across_exec(&self) -> io::Result<()> {
+        keep_across_exec(self.0.as_fd())
+    }
+
+    /// Says that the first worker is ready.
+    ///
+    /// # Errors
+    /// As [`tapster_sys::rights::send`].
+    pub fn send(&self, up: &Up) -> io::Result<()> {
+        tapster_sys::rights::send(self.0.as_fd(), &up.encode(), &[])
+    }
+
+    /// What the old server has handed over, and the listeners' descriptors.
+    ///
+    /// # Errors
+    /// Where there is nothing; [`ReceiveError::Closed`] once the old server has gone.
+    pub fn receive(&self) -> Result<(Estate, Vec<OwnedFd>), ReceiveError> {
+        receive(self.0.as_fd(), Estate::decode)
+    }
+}
+
+impl AsRawFd for ToSuccessor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl AsRawFd for ToPredecessor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl Estate {
+    fn encode(&self) -> io::Result<Vec<u8>> {
+        let message = self.listeners.iter().fold(Writer::new(ESTATE).i32(self.pid), |message, heirloom| {
+            let (device, inode) = heirloom.place.unwrap_or_default();
+            message.whole_text(&heirloom.bind).u32(u32::from(heirloom.place.is_some())).u64(device).u64(inode)
+        });
+        let bytes = message.0;
+        if bytes.len() > MOST_BYTES {
+            let text = format!("the addresses take {} bytes, more than the {MOST_BYTES} that there may be", bytes.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        Ok(bytes)
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (kind, mut fields) = Reader::new(bytes)?;
+        let pid = fields.i32().filter(|_| kind == ESTATE)?;
+        let mut listeners = Vec::new();
+        while !fields.is_at_end() {
+            let bind = fields.text()?;
+            let has_place = fields.u32()? != 0;
+            let place = (fields.u64()?, fields.u64()?);
+            listeners.push(Heirloom { bind, place: has_place.then_some(place) });
+        }
+        Some(Self { pid, listeners })
+    }
+}
+
+impl Up {
+    fn encode(&self) -> Vec<u8> {
+        self.kept.iter().fold(Writer::new(UP).whole_text(&self.pid_file), |message, number| message.u32(*number)).0
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (kind, mut fields) = Reader::new(bytes)?;
+        let pid_file = fields.text().filter(|_| kind == UP)?;
+        let kept: Vec<u32> = std::iter::from_fn(|| fields.u32()).collect();
+        fields.is_at_end().then_some(Self { kept, pid_file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_messages_survive_the_way_and_the_end_is_seen() {
+        let (old, new) = pair().unwrap();
+        let (kept, _other) = nix::unistd::pipe().unwrap();
+        let estate = Estate {
+            pid: 4711,
+            listeners: vec![
+                Heirloom { bind: "127.0.0.1:8000".into(), place: None },
+                Heirloom { bind: "unix:/run/ü".into(), place: Some((7, u64::MAX)) },
+            ],
+        };
+        old.send(&estate, &[kept.as_fd(), kept.as_fd()]).unwrap();
+        let (received, fds) = new.receive().unwrap();
+        assert_eq!((received, fds.len()), (estate, 2));
+        for up in [Up { kept: vec![1], pid_file: "/run/a.pid".into() }, Up { kept: vec![], pid_file: String::new() }] {
+            new.send(&up).unwrap();
+            assert_eq!(old.receive().unwrap(), up);
+        }
+        assert!(matches!(old.receive(), Err(ReceiveError::Empty)));
+        drop(old);
+        assert!(matches!(new.receive(), Err(ReceiveError::Closed)));
+    }
+
+    #[test]
+    fn what_is_cut_short_or_of_another_form_is_no_message() {
+        let estate = Estate { pid: 1, listeners: vec![Heirloom { bind: "a:1".into(), place: None }] }.encode().unwrap();
+        let up = Up { kept: vec![3], pid_file: "/x".into() }.encode();
+        for cut in (0..estate.len()).filter(|cut| *cut != 5) {
+            assert_eq!(Estate::decode(&estate[..cut]), None, "cut at {cut}");
+        }
+        for cut in (0..up.len()).filter(|cut| *cut != 7) {
+            assert_eq!(Up::decode(&up[..cut]), None, "cut at {cut}");
+        }
+        assert_eq!((Estate::decode(&up), Up::decode(&estate)), (None, None));
+    }
+}
