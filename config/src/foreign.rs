@@ -82,6 +82,9 @@ const RENAMED: &[(&str, &[&str])] = &[
     ("secure_scheme_headers", &["secure_proxy_ssl_header"]),
     ("proxy_protocol", &["enable_proxy_protocol", "http_enable_proxy_protocol"]),
     ("proxy_allow_ips", &["proxy_allow_from"]),
+    ("warmup", &["warm_up", "warmup_requests", "warmup_paths"]),
+    ("reload", &["autoreload", "auto_reload", "py_autoreload", "python_auto_reload", "py_auto_reload"]),
+    ("reload_extra_files", &["reload_extra_file", "reload_dirs", "reload_dir"]),
     ("server_header", &["no_server_header", "server_tokens"]),
 ];
 
@@ -99,8 +102,8 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
         "not supported: let the proxy or the application log requests",
     ),
     (
-        &["reload", "reload_engine", "reload_extra_files", "reload_extra_file", "py_autoreload"],
-        "not supported: send HUP to load new code, from a file watcher if you like",
+        &["reload_engine", "reload_paths", "reload_include", "reload_tick", "touch_reload"],
+        "leave it out: `reload` watches the files that are imported, and `reload_extra_files` names others",
     ),
     (
         &["daemon", "d", "daemonize"],

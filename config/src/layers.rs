@@ -62,7 +62,11 @@ pub fn load(sources: &Sources) -> Result<Invocation, Errors> {
         layers.faults.push(no_application());
     }
     Errors::of(layers.faults)?;
-    let settings = Box::new(layers.settings);
+    let mut settings = Box::new(layers.settings);
+    if run.purpose == Purpose::Serve && settings.reload {
+        // Its changes count as those of the code do. A printed file does not name itself.
+        settings.reload_extra_files.extend(layers.source_path);
+    }
     Ok(match run.purpose {
         Purpose::Serve => Invocation::Serve(settings),
         Purpose::Check => Invocation::CheckConfig(settings),
@@ -106,20 +110,26 @@ struct Layers {
     origins: BTreeMap<&'static str, (Origin, Node)>,
     /// The settings that a source gives, or a faulty file may have meant to give, and that cannot be told.
     uncertain: BTreeSet<&'static str>,
+    /// The settings file, where there is one.
+    source_path: Option<PathBuf>,
 }
 
 impl Layers {
     fn over(settings: Settings) -> Self {
-        Self { settings, faults: Vec::new(), origins: BTreeMap::new(), uncertain: BTreeSet::new() }
+        Self { settings, faults: Vec::new(), origins: BTreeMap::new(), uncertain: BTreeSet::new(), source_path: None }
     }
 
     /// The settings file: the one named by flag or variable, which must exist, or the usual one if it does.
     fn file(&mut self, sources: &Sources, flag: Option<&str>) {
         let named = flag.or_else(|| environment::set(&sources.env, environment::CONFIG));
         let name = named.unwrap_or(file::DEFAULT_NAME);
-        match Source::read(&sources.cwd.join(name), name, named.is_some()) {
+        let path = sources.cwd.join(name);
+        match Source::read(&path, name, named.is_some()) {
             Ok(None) => {}
-            Ok(Some(source)) => self.source(source, Some(&sources.env)),
+            Ok(Some(source)) => {
+                self.source_path = Some(path);
+                self.source(source, Some(&sources.env));
+            }
             Err(fault) => {
                 self.uncertain.extend(ITEMS.iter().map(|item| item.key));
                 self.faults.push(Fault { usage: flag.is_some() && fault.position.is_none(), ..fault });

@@ -31,6 +31,7 @@ mod layers;
 mod node;
 mod sources;
 mod value;
+mod warmup;
 mod words;
 
 pub use allowed_ips::AllowedIps;
@@ -42,6 +43,7 @@ pub use kinds::{LogTarget, MOST_WORKERS};
 pub use layers::load;
 pub use settings::Settings;
 pub use sources::Sources;
+pub use warmup::Warmup;
 pub use words::{ForwardedHeader, HeaderMap, HopByHop, LogLevel, ProxyProtocol};
 
 /// What the command line asks the program to do. Texts have no newline at their end.

@@ -32,6 +32,8 @@ mod logging;
 mod process;
 #[macro_use]
 mod control;
+#[macro_use]
+mod development;
 
 /// What is known of a setting besides its value.
 pub(crate) struct Item {

@@ -33,6 +33,20 @@ macro_rules! workers {
                    while it is imported are not in the workers, and connections that it opens then are shared by all of \
                    them: have both made by a function that `tapster.post_fork` registers.",
         }
+        warmup: Vec<Warmup> = Vec::new(); WarmupList;
+        {
+            brief: "Paths to GET from the application before a worker takes traffic; a 5xx or an exception fails its boot.",
+            long: "So the first client does not pay for what an application does at its first request, and code that \
+                   imports but can't answer does not get through a reload. With `preload` the requests run once, in the \
+                   process that the workers are forked from, and connections that they leave open (to a database, say) are \
+                   then shared by all workers: have these closed by a function that `tapster.post_fork` registers. Without \
+                   `preload` they run in each worker. A path is asked for with `Host: localhost`; where the application \
+                   wants another name (Django's `ALLOWED_HOSTS`), write a URL: `http://www.example.com/health`. No client \
+                   is told anything, and `environ` says `tapster.warmup`. A redirect or a 4xx is good enough, and is \
+                   logged. All of it must be done within `boot_timeout`. With `reload` there is none.",
+            value: "PATH[,PATH]",
+            example: Some(r#"["/", "http://www.example.com/health"]"#),
+        }
         timeout: Duration = Duration::from_secs(30); Time { min: 0, max: DAY };
         {
             brief: "How long a request may be in the application; then it is interrupted. 0 is no limit.",

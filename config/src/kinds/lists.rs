@@ -6,6 +6,7 @@ use super::paths::{absolute, written};
 use super::{Complaint, Described, Kind, Shape};
 use crate::bind::{Bind, UNIX_PATH_MAX};
 use crate::node::{Node, Raw};
+use crate::warmup::Warmup;
 
 /// Addresses to listen at: at least one, none twice.
 pub(crate) struct BindList;
@@ -110,6 +111,38 @@ impl Kind for PathList {
         for path in value {
             *path = absolute(path, base);
         }
+    }
+}
+
+/// Requests to run before there is traffic, in order; possibly none.
+pub(crate) struct WarmupList;
+
+impl Described for WarmupList {
+    fn expected(&self) -> String {
+        "a path that begins with a slash, a URL, or a list of them".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::List
+    }
+}
+
+impl Kind for WarmupList {
+    type Value = Vec<Warmup>;
+
+    fn read(&self, node: &Node) -> Result<Vec<Warmup>, Vec<Complaint>> {
+        let read = |(part, text): (Node, &str)| match text.parse::<Warmup>() {
+            Ok(warmup) => Ok((part, warmup)),
+            Err(reason) => {
+                let expected = "must hold paths (/health) or URLs (http://www.example.com/health)";
+                Err(Complaint::of(&part, format!("{expected}, not {text:?}: {reason}")))
+            }
+        };
+        listed(parts(self, node)?.into_iter().map(read), ToString::to_string)
+    }
+
+    fn value(&self, value: &Vec<Warmup>) -> Option<toml::Value> {
+        Some(toml::Value::Array(value.iter().map(|warmup| toml::Value::String(warmup.to_string())).collect()))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::node::Node;
 pub(crate) use accounts::{Account, Mask, Names};
 pub(crate) use choices::{Choice, Choices};
 pub(crate) use headers::{HeaderNames, SchemeHeaders, default_scheme_headers};
-pub(crate) use lists::{BindList, PathList, Variables};
+pub(crate) use lists::{BindList, PathList, Variables, WarmupList};
 pub(crate) use networks::Networks;
 pub use numbers::MOST_WORKERS;
 pub(crate) use numbers::{DAY, HOUR, Size, Time, Whole, WorkerCount};

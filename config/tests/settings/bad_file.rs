@@ -168,7 +168,7 @@ fn names_that_hands_remember_lead_to_ours() {
         ("harakiri-graceful-timeout", "hint: here it is called `timeout_grace`"),
         ("queue-timeout", "hint: here it is called `queue_timeout`"),
         ("daemon", "hint: not supported: Tapster stays in the foreground; let systemd or a container start it"),
-        ("reload", "hint: not supported: send HUP to load new code, from a file watcher if you like"),
+        ("py_autoreload", "hint: here it is called `reload`"),
         ("accesslog", "hint: not supported: let the proxy or the application log requests"),
     ];
     for (key, expected) in table {

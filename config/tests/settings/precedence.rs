@@ -187,3 +187,11 @@ fn the_command_line_says_what_to_do() {
     assert_eq!(purpose(&["-V"]), Ok(Invocation::Version(version.clone())));
     assert_eq!(purpose(&["--version"]), Ok(Invocation::Version(version)));
 }
+
+#[test]
+fn with_reload_the_settings_file_is_watched_too() {
+    let world = World::new().file("reload = true\nreload_extra_files = [\"templates\"]\nwsgi_app = \"site:app\"");
+    assert_eq!(world.settings().reload_extra_files, [world.path("templates"), world.path("tapster.toml")]);
+    let quiet = World::new().file("reload_extra_files = [\"templates\"]\nwsgi_app = \"site:app\"");
+    assert_eq!(quiet.settings().reload_extra_files, [quiet.path("templates")]);
+}

@@ -25,6 +25,7 @@ fn every_setting_changed() -> Settings {
         workers: 33,
         threads: 1024,
         preload: true,
+        warmup: vec!["/?a=${B},c".parse().unwrap(), "https://www.example.com:8443/b".parse().unwrap()],
         timeout: Duration::ZERO,
         timeout_grace: Duration::from_millis(250),
         queue_timeout: Duration::from_secs(86_400),
@@ -68,6 +69,8 @@ fn every_setting_changed() -> Settings {
         initgroups: true,
         umask: Some(0o27),
         control_socket: Some("/no/such/directory/control.sock".into()),
+        reload: true,
+        reload_extra_files: vec!["/srv/templates".into(), "/srv/a,b".into()],
     }
 }
 
@@ -120,6 +123,7 @@ backlog = 2048
 workers = 1
 threads = 1
 preload = false
+warmup = []
 timeout = \"30s\"
 timeout_grace = \"5s\"
 queue_timeout = \"30s\"
@@ -156,6 +160,8 @@ early_hints = true
 log_level = \"info\"
 error_logfile = \"-\"
 initgroups = false
+reload = false
+reload_extra_files = []
 
 [env]
 A = \"1\"
