@@ -50,11 +50,10 @@ impl Common {
         registry: Registry,
     ) -> Result<Self, LoadError> {
         let python = |error| failed("can't set up the interpreter for requests", &error);
-        let multi = Multi { multithread: settings.threads > 1, multiprocess: settings.workers > 1 };
         let errors = ErrorStream::new(py, logging::descriptor()).map_err(python)?;
         let proxies = Proxies::new(settings, mount_point);
         let hints = settings.early_hints;
-        let server = |address| Server::new(py, address, multi, hints, &errors, &proxies.mount_point);
+        let server = |address| Server::new(py, address, multi(settings), hints, &errors, &proxies.mount_point);
         let servers = addresses.into_iter().map(server).collect::<Result<_, _>>().map_err(python)?;
         let marks: Arc<[Mark]> = (0..settings.threads).map(|_| Mark::default()).collect();
         Ok(Self {
@@ -91,4 +90,9 @@ impl Common {
         let interests = Interest::READABLE | Interest::WRITABLE;
         self.registry.reregister(&mut SourceFd(&socket.as_fd().as_raw_fd()), Token(key + CONNECTIONS), interests)
     }
+}
+
+/// Whether the application may be running more than once at the same time.
+pub(crate) fn multi(settings: &Settings) -> Multi {
+    Multi { multithread: settings.threads > 1, multiprocess: settings.workers > 1 }
 }

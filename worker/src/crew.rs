@@ -166,7 +166,8 @@ impl Crew {
     }
 }
 
-fn hop_by_hop(settings: &Settings) -> HopByHop {
+/// As the setting has it.
+pub(crate) fn hop_by_hop(settings: &Settings) -> HopByHop {
     match settings.hop_by_hop_headers {
         tapster_config::HopByHop::Refuse => HopByHop::Refuse,
         tapster_config::HopByHop::Drop => HopByHop::Drop,

@@ -7,6 +7,7 @@
 
 mod life;
 mod template;
+mod warmup;
 mod worker;
 
 mod backlog;

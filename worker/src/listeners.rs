@@ -290,3 +290,10 @@ impl Listener {
         }
     }
 }
+
+/// The address that `environ` tells of a listener that is not taken over yet.
+pub(crate) fn address_of(listener: BorrowedFd<'_>) -> Address {
+    let address: SockaddrStorage = getsockname(listener.as_raw_fd()).ok()?;
+    let v4 = address.as_sockaddr_in().map(|address| (IpAddr::V4(address.ip()), address.port()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| (IpAddr::V6(address.ip()), address.port())))
+}

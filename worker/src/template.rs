@@ -6,11 +6,12 @@ use std::os::fd::OwnedFd;
 
 use tapster_ipc::channel::ChildChannel;
 use tapster_ipc::{Order, ReceiveError, Report};
-use tapster_python::{Application, Interpreter, LoadError, Python, around_fork};
+use tapster_python::{Application, Interpreter, LoadError, Python, around_fork, run_post_fork};
 use tapster_sys::fork::{Side, adopted_by};
 use tapster_sys::lifeline;
 
 use crate::life::{Context, reopen_log};
+use crate::warmup;
 
 /// What a worker is born with, beside the context.
 pub(crate) struct Born {
@@ -28,7 +29,13 @@ pub(crate) fn run(py: Python<'_>, context: &Context, channel: &ChildChannel) -> 
     interpreter.collect_garbage(false);
     let mut application = None;
     if context.settings.preload || context.boot.check {
-        application = Some(Application::load(py, &context.settings.wsgi_app)?);
+        let loaded = Application::load(py, &context.settings.wsgi_app)?;
+        if context.boot.check && !context.settings.preload && !context.settings.warmup.is_empty() {
+            // What a worker would do in between.
+            run_post_fork(py)?;
+        }
+        warmup::run(py, context, &loaded)?;
+        application = Some(loaded);
         let threads = interpreter.other_threads();
         if !threads.is_empty() && !context.boot.check {
             let names = threads.join(", ");

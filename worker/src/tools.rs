@@ -86,7 +86,8 @@ impl Tools {
     }
 }
 
-fn limits(settings: &Settings) -> Limits {
+/// What a request may have, as the settings have it.
+pub(crate) fn limits(settings: &Settings) -> Limits {
     Limits {
         request_line: settings.limit_request_line,
         fields: settings.limit_request_fields,

@@ -13,6 +13,7 @@ use crate::crew::Crew;
 use crate::life::{Context, failed};
 use crate::reactor::Reactor;
 use crate::template::Born;
+use crate::warmup;
 
 /// Runs the worker and answers its exit status.
 pub(crate) fn run(py: Python<'_>, context: Context, born: Born) -> ExitCode {
@@ -41,11 +42,10 @@ fn prepare(
             allow_open_files(context.settings.worker_connections);
             Interpreter::of(py).collect_garbage(true);
             match application {
-                Some(application) => Ok(application),
-                None => Application::load(py, &context.settings.wsgi_app),
+                Some(application) => run_post_fork(py).map(|()| application),
+                None => load(py, &context),
             }
         })
-        .and_then(|application| run_post_fork(py).map(|()| application))
         .and_then(|application| Crew::assemble(py, context, slot, application));
     match assembled {
         Ok((crew, mut reactor)) => match reactor.attach(channel) {
@@ -54,6 +54,14 @@ fn prepare(
         },
         Err(failure) => Err((channel, failure)),
     }
+}
+
+/// What is left to do where the template has not done it.
+fn load(py: Python<'_>, context: &Context) -> Result<Application, LoadError> {
+    let application = Application::load(py, &context.settings.wsgi_app)?;
+    run_post_fork(py)?;
+    warmup::run(py, context, &application)?;
+    Ok(application)
 }
 
 /// Files that a worker has open beside its connections and what it keeps for them: the application's, mostly.

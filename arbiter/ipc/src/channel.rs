@@ -123,7 +123,10 @@ impl AsRawFd for ChildChannel {
     }
 }
 
-pub(crate) fn receive<T>(socket: BorrowedFd<'_>, decode: impl Fn(&[u8]) -> Option<T>) -> Result<(T, Vec<OwnedFd>), ReceiveError> {
+pub(crate) fn receive<T>(
+    socket: BorrowedFd<'_>,
+    decode: impl Fn(&[u8]) -> Option<T>,
+) -> Result<(T, Vec<OwnedFd>), ReceiveError> {
     let mut buffer = vec![0; MOST_BYTES];
     loop {
         return match tapster_sys::rights::receive(socket, &mut buffer) {

@@ -135,7 +135,8 @@ impl Estate {
         });
         let bytes = message.0;
         if bytes.len() > MOST_BYTES {
-            let text = format!("the addresses take {} bytes, more than the {MOST_BYTES} that there may be", bytes.len());
+            let text =
+                format!("the addresses take {} bytes, more than the {MOST_BYTES} that there may be", bytes.len());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         Ok(bytes)

@@ -62,6 +62,12 @@ impl Application {
         })
     }
 
+    /// Another hold on the same application.
+    #[must_use]
+    pub fn share(&self, py: Python<'_>) -> Self {
+        Self(self.0.clone_ref(py))
+    }
+
     pub(crate) fn object<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
         self.0.bind(py)
     }

@@ -216,7 +216,7 @@ impl Caller {
     }
 
     /// Calls `close()` where the iterable has it (PEP 3333: in every case, error or not).
-    fn close(&self, iterable: &Bound<'_, PyAny>, start: &StartResponse) {
+    fn close(&self, iterable: &Bound<'_, PyAny>, start: &mut StartResponse) {
         let py = iterable.py();
         let closed = match iterable.getattr(self.close.bind(py)) {
             Ok(close) => close.call0().map(drop),
@@ -228,7 +228,9 @@ impl Caller {
             Ok(()) => {}
             Err(error) if is_request_timeout(py, &error) => say_interrupted(start),
             Err(error) => {
-                log::error!("Error in close() after request {}\n{}", start.request(), traceback::format(py, &error));
+                let traceback = traceback::format(py, &error);
+                let text = format!("Error in close() after request {}\n{traceback}", start.request());
+                start.response().complain(&text);
             }
         }
     }
@@ -350,7 +352,8 @@ fn complete(start: &mut StartResponse) -> Ending {
         Ok(true) => Ending::KeepAlive,
         Ok(false) => Ending::Close,
         Err(shortfall) => {
-            log::error!("the application {shortfall} for {}; the connection is closed", start.request());
+            let text = format!("the application {shortfall} for {}; the connection is closed", start.request());
+            start.response().complain(&text);
             broken
         }
     }
@@ -364,7 +367,8 @@ fn fail(py: Python<'_>, start: &mut StartResponse, failure: &Failure) -> Ending 
     } else if start.response().client_gone && failure.is_broken_pipe(py) {
         log::debug!("the client was gone before the end of the reply to {}", start.request());
     } else {
-        failure.log(py, start.request());
+        let text = failure.text(py, start.request());
+        start.response().complain(&text);
     }
     let response = start.response();
     if response.is_whole() {

@@ -31,28 +31,18 @@ impl Failure {
         matches!(self, Self::Raised(error) if is_request_timeout(py, error))
     }
 
-    /// Writes it down. Runs Python code, for the traceback.
-    pub(crate) fn log(&self, py: Python<'_>, request: impl fmt::Display) {
-        match self {
+    /// It in words. Runs Python code, for the traceback.
+    pub(crate) fn text(&self, py: Python<'_>, request: impl fmt::Display) -> String {
+        let what = match self {
             Self::Raised(error) => {
-                log::error!("Error handling request {request}\n{}", traceback::format(py, error));
+                return format!("Error handling request {request}\n{}", traceback::format(py, error));
             }
             Self::NotStarted => {
-                log::error!(
-                    "Error handling request {request}: the application did not call start_response() before its first \
-                     block of body, or at all"
-                );
+                "the application did not call start_response() before its first block of body, or at all".to_owned()
             }
-            Self::NotIterable(kind) => {
-                log::error!(
-                    "Error handling request {request}: the application must return an iterable of bytes, not {kind}"
-                );
-            }
-            Self::NotBytes(kind) => {
-                log::error!(
-                    "Error handling request {request}: the application's body must consist of bytes, not {kind}"
-                );
-            }
-        }
+            Self::NotIterable(kind) => format!("the application must return an iterable of bytes, not {kind}"),
+            Self::NotBytes(kind) => format!("the application's body must consist of bytes, not {kind}"),
+        };
+        format!("Error handling request {request}: {what}")
     }
 }

@@ -51,6 +51,11 @@ pub trait Sink {
 
     /// Whether the client has closed its connection or its sending side, or has been cut off.
     fn is_disconnected(&self) -> bool;
+
+    /// Writes down what the application has done wrong.
+    fn complain(&mut self, text: &str) {
+        log::error!("{text}");
+    }
 }
 
 /// How far a reply has come.
@@ -323,6 +328,16 @@ impl Response {
                 self.client_gone = sent.is_err();
             }
             _ => self.out.end().extend_from_slice(more),
+        }
+    }
+
+    /// The application has done something wrong.
+    #[cold]
+    pub(crate) fn complain(&mut self, text: &str) {
+        match self.line {
+            // SAFETY: as in `send_now`.
+            Line::Up { mut sink, .. } => unsafe { sink.as_mut() }.complain(text),
+            Line::Down | Line::Waiting => log::error!("{text}"),
         }
     }
 

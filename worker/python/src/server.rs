@@ -66,6 +66,15 @@ impl Server {
         let script_name = script_name.to_owned();
         Ok(Self { base: base.unbind(), named_by_host: address.is_none(), script_name, early_hints })
     }
+
+    /// The same, for requests of the server's own, which `environ` then says of them.
+    ///
+    /// # Errors
+    /// Where memory runs out.
+    pub fn for_warmup(self, py: Python<'_>) -> PyResult<Self> {
+        self.base.bind(py).set_item("tapster.warmup", true)?;
+        Ok(self)
+    }
 }
 
 /// What most requests have, and need not set.
