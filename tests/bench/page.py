@@ -36,7 +36,7 @@ median counts. Times drift from machine to machine and from day to day: compare 
 
 {wanted.summary(findings)}
 
-{_machine()}, Python {prepare.python_version()}, {_versions()}.
+{machine()}, Python {prepare.python_version()}, {_versions()}.
 """
 
 
@@ -55,7 +55,8 @@ def _versions() -> str:
     return ", ".join(f"{package} {prepare.pinned(package)}" for package in dict.fromkeys(peers + frameworks))
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Kernel and CPU, as the pages name them."""
     model = "unknown CPU"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
