@@ -80,7 +80,7 @@ pub(crate) fn start_log(settings: &Settings) -> Result<(), String> {
 pub(crate) fn limits(settings: &Settings) -> Limits {
     let unless_zero = |time: Duration| Some(time).filter(|time| !time.is_zero());
     Limits {
-        workers: settings.workers,
+        workers: settings.workers.max,
         threads: settings.threads,
         timeout: unless_zero(settings.timeout),
         grace: settings.timeout_grace,

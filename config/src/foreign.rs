@@ -42,7 +42,11 @@ const RENAMED: &[(&str, &[&str])] = &[
         &["address", "addr", "listen", "listener", "host", "port", "socket", "http", "http_socket", "unix_socket"],
     ),
     ("backlog", &["listen_backlog", "listen_queue"]),
-    ("workers", &["processes", "worker_processes", "num_workers", "worker_count", "cheaper"]),
+    ("workers", &["processes", "worker_processes", "num_workers", "worker_count"]),
+    ("scale_target", &["cheaper_busyness_max"]),
+    ("scale_window", &["cheaper_overload"]),
+    ("scale_cooldown", &["cheaper_idle", "cheaper_busyness_multiplier"]),
+    ("scale_step", &["cheaper_step", "cheaper_busyness_backlog_step"]),
     ("threads", &["worker_threads", "num_threads", "numthreads", "blocking_threads"]),
     ("timeout", &["harakiri", "request_timeout", "worker_timeout"]),
     ("timeout_grace", &["harakiri_graceful_timeout"]),
@@ -90,6 +94,21 @@ const RENAMED: &[(&str, &[&str])] = &[
 
 /// Settings of other servers that have none here, and what to do instead.
 const ELSEWHERE: &[(&[&str], &str)] = &[
+    (
+        &["cheaper", "cheaper_initial", "min_workers", "max_workers", "workers_min", "workers_max"],
+        "write workers = { min = 2, max = 8 }, or \"2-8\": the number then follows the load, from the least on",
+    ),
+    (
+        &[
+            "cheaper_algo",
+            "cheaper_busyness_min",
+            "cheaper_busyness_penalty",
+            "cheaper_busyness_backlog_alert",
+            "cheaper_busyness_backlog_multiplier",
+            "cheaper_busyness_backlog_nonzero",
+        ],
+        "leave it out: `scale_target` and `scale_burst` say when the number of workers follows the load",
+    ),
     (&["worker_class", "k", "class"], "Tapster has one kind of worker: leave it out; gthread's threads are `threads`"),
     (
         &["gevent", "async", "asyncio"],

@@ -33,6 +33,7 @@ mod sources;
 mod value;
 mod warmup;
 mod words;
+mod workers;
 
 pub use allowed_ips::AllowedIps;
 pub use bind::Bind;
@@ -45,6 +46,7 @@ pub use settings::Settings;
 pub use sources::Sources;
 pub use warmup::Warmup;
 pub use words::{ForwardedHeader, HeaderMap, HopByHop, LogLevel, ProxyProtocol};
+pub use workers::Workers;
 
 /// What the command line asks the program to do. Texts have no newline at their end.
 #[derive(Clone, Debug, PartialEq)]

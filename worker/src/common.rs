@@ -94,5 +94,5 @@ impl Common {
 
 /// Whether the application may be running more than once at the same time.
 pub(crate) fn multi(settings: &Settings) -> Multi {
-    Multi { multithread: settings.threads > 1, multiprocess: settings.workers > 1 }
+    Multi { multithread: settings.threads > 1, multiprocess: settings.workers.max > 1 }
 }

@@ -89,7 +89,7 @@ impl Crew {
         let threads = settings.threads as usize;
         let board = scoreboard.slot(slot).ok_or_else(|| failed("no such slot on the scoreboard", &slot))?;
         board.use_records(threads);
-        let listeners = Listeners::new(listeners, siblings(&scoreboard, slot, settings.workers)).map_err(system)?;
+        let listeners = Listeners::new(listeners, siblings(&scoreboard, slot, settings.workers.max)).map_err(system)?;
         let poll = Poll::new().map_err(system)?;
         let registry = poll.registry().try_clone().map_err(system)?;
         let common = Arc::new(Common::new(py, &settings, board, listeners.addresses(), &mount_point, registry)?);

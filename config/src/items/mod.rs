@@ -19,6 +19,8 @@ mod sockets;
 #[macro_use]
 mod workers;
 #[macro_use]
+mod scaling;
+#[macro_use]
 mod limits;
 #[macro_use]
 mod deadlines;

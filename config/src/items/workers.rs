@@ -4,11 +4,13 @@
 
 macro_rules! workers {
     ($next:ident $($rest:tt)*) => { $next! { $($rest)* section "Workers" {
-        workers: u32 = 1; WorkerCount;
+        workers: Workers = Workers::fixed(1); WorkerCount;
         {
-            brief: "How many worker processes serve, or auto: as many as there are CPUs for them.",
+            brief: "How many worker processes serve, or auto: as many as there are CPUs for them. A range follows the load.",
             long: "`auto` counts the CPUs that this process may run on, and heeds a CPU quota of its control group \
-                   (container), rounded up.",
+                   (container), rounded up. With `{ min = 2, max = 8 }` (on the command line and in the environment: `2-8`) \
+                   the server starts with the least, and the `scale_` settings say how the number follows the load. The most \
+                   may be `\"auto\"` too, and is then never below the least.",
             short: Some('w'),
             value: "NUMBER",
             platform: Some(Platform {

@@ -11,6 +11,7 @@ mod networks;
 mod numbers;
 mod paths;
 mod texts;
+mod workers;
 
 use std::ops::Range;
 use std::path::Path;
@@ -22,11 +23,12 @@ pub(crate) use choices::{Choice, Choices};
 pub(crate) use headers::{HeaderNames, SchemeHeaders, default_scheme_headers};
 pub(crate) use lists::{BindList, PathList, Variables, WarmupList};
 pub(crate) use networks::Networks;
-pub use numbers::MOST_WORKERS;
-pub(crate) use numbers::{DAY, HOUR, Size, Time, Whole, WorkerCount};
+pub(crate) use numbers::{DAY, HOUR, MINUTE, Size, Time, Whole};
 pub use paths::LogTarget;
 pub(crate) use paths::{Chdir, Interpreter, LogTo, OptionalPath, SocketPath, absolute};
 pub(crate) use texts::{Switch, Text};
+pub use workers::MOST_WORKERS;
+pub(crate) use workers::WorkerCount;
 
 /// What a kind says of itself, whatever its type.
 pub(crate) trait Described: Sync {

@@ -1,4 +1,4 @@
-//! Kinds that are a number: counts, durations, sizes, and the number of workers.
+//! Kinds that are a number: counts, durations, sizes.
 //!
 //! A text that holds the number does as well, since variables and flags give nothing else.
 
@@ -9,8 +9,10 @@ use super::{Complaint, Described, Kind};
 use crate::node::{Node, Raw};
 use crate::value::{self, Misread};
 
+/// A minute, in milliseconds.
+pub(crate) const MINUTE: u64 = 60 * 1000;
 /// An hour, in milliseconds.
-pub(crate) const HOUR: u64 = 60 * 60 * 1000;
+pub(crate) const HOUR: u64 = 60 * MINUTE;
 /// A day, in milliseconds.
 pub(crate) const DAY: u64 = 24 * HOUR;
 
@@ -43,34 +45,6 @@ impl<T: Copy + Display + PartialOrd + Sync + TryFrom<i64> + TryInto<i64>> Kind f
 
     fn value(&self, value: &T) -> Option<toml::Value> {
         (*value).try_into().ok().map(toml::Value::Integer)
-    }
-}
-
-/// The number of workers; `auto` becomes one when it is read.
-pub(crate) struct WorkerCount;
-
-/// The most workers that can be asked for.
-pub const MOST_WORKERS: u32 = 1024;
-const WORKERS: Whole<u32> = Whole { min: 1, max: MOST_WORKERS };
-
-impl Described for WorkerCount {
-    fn expected(&self) -> String {
-        format!("{}, or \"auto\"", WORKERS.expected())
-    }
-}
-
-impl Kind for WorkerCount {
-    type Value = u32;
-
-    fn read(&self, node: &Node) -> Result<u32, Vec<Complaint>> {
-        match &node.raw {
-            Raw::Text(text) if text.trim() == "auto" => Ok(crate::cpus::usable().clamp(WORKERS.min, WORKERS.max)),
-            _ => WORKERS.read(node).map_err(|_| vec![Complaint::unexpected(self, node)]),
-        }
-    }
-
-    fn value(&self, value: &u32) -> Option<toml::Value> {
-        WORKERS.value(value)
     }
 }
 

@@ -14,7 +14,7 @@ fn wrong_values_are_told_by_flag_all_at_once() {
         complaint(&["-w", "-1", "-t", "0.0001", "-e", "A", "--chdir=/no/such", "a:b"]),
         "\
 --env must be NAME=VALUE, not \"A\"
---workers must be a whole number from 1 to 1024, or \"auto\", not \"-1\"
+--workers must be a whole number from 1 to 1024, \"auto\", or a range such as \"2-8\" or { min = 2, max = 8 }, not \"-1\"
 --timeout must be a duration such as 30, \"30s\", \"500ms\" or \"2m\", from 0 to 24h, not \"0.0001\"
   hint: the smallest unit is the millisecond: whole numbers of ms
 --chdir names the directory /no/such, which does not exist"

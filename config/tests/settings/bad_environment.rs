@@ -4,7 +4,8 @@ use crate::world::World;
 
 #[test]
 fn wrong_values_are_told_by_variable() {
-    let workers = "must be a whole number from 1 to 1024, or \"auto\", not";
+    let workers =
+        "must be a whole number from 1 to 1024, \"auto\", or a range such as \"2-8\" or { min = 2, max = 8 }, not";
     let table = [
         ("TAPSTER_WORKERS", "0", format!("TAPSTER_WORKERS {workers} \"0\"")),
         ("WEB_CONCURRENCY", "x", format!("WEB_CONCURRENCY {workers} \"x\"")),

@@ -35,7 +35,7 @@ A = 1
   2 | wrokers = 2
     | ^^^^^^^
   hint: did you mean `workers`?
-tapster.toml:3:11: `workers` must be a whole number from 1 to 1024, or "auto", not 0
+tapster.toml:3:11: `workers` must be a whole number from 1 to 1024, "auto", or a range such as "2-8" or { min = 2, max = 8 }, not 0
   3 | workers = 0
     |           ^
 tapster.toml:4:10: `bind` must be an address (HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH or fd://N), not "localhost:http": "http" is not a port (0 to 65535)
@@ -64,13 +64,13 @@ fn values_out_of_bounds_are_refused() {
     let duration = "a duration such as 30, \"30s\", \"500ms\" or \"2m\", from 0 to 24h";
     let size = "a size in bytes such as 1024, \"64k\" or \"10MiB\", from 64 to 64KiB";
     let table = [
-        ("workers = 0", "1:11: `workers` must be a whole number from 1 to 1024, or \"auto\", not 0".to_owned()),
-        ("workers = 1025", "1:11: `workers` must be a whole number from 1 to 1024, or \"auto\", not 1025".to_owned()),
+        ("workers = 0", "1:11: `workers` must be a whole number from 1 to 1024, \"auto\", or a range such as \"2-8\" or { min = 2, max = 8 }, not 0".to_owned()),
+        ("workers = 1025", "1:11: `workers` must be a whole number from 1 to 1024, \"auto\", or a range such as \"2-8\" or { min = 2, max = 8 }, not 1025".to_owned()),
         (
             "workers = 'many'",
-            "1:11: `workers` must be a whole number from 1 to 1024, or \"auto\", not \"many\"".to_owned(),
+            "1:11: `workers` must be a whole number from 1 to 1024, \"auto\", or a range such as \"2-8\" or { min = 2, max = 8 }, not \"many\"".to_owned(),
         ),
-        ("workers = 2.0", "1:11: `workers` must be a whole number from 1 to 1024, or \"auto\", not 2".to_owned()),
+        ("workers = 2.0", "1:11: `workers` must be a whole number from 1 to 1024, \"auto\", or a range such as \"2-8\" or { min = 2, max = 8 }, not 2".to_owned()),
         ("backlog = 0", "1:11: `backlog` must be a whole number from 1 to 65535, not 0".to_owned()),
         (
             "backlog = 99999999999999999999",
@@ -101,7 +101,10 @@ fn values_out_of_bounds_are_refused() {
 #[test]
 fn values_of_a_wrong_type_are_refused() {
     let table = [
-        ("workers = [1]", "1:11: `workers` must be a whole number from 1 to 1024, or \"auto\", not a list"),
+        (
+            "workers = [1]",
+            "1:11: `workers` must be a whole number from 1 to 1024, \"auto\", or a range such as \"2-8\" or { min = 2, max = 8 }, not a list",
+        ),
         ("preload = 1", "1:11: `preload` must be true or false, not 1"),
         ("preload = 'maybe'", "1:11: `preload` must be true or false, not \"maybe\""),
         ("wsgi_app = ''", "1:12: `wsgi_app` must be a text that is not empty, not \"\""),

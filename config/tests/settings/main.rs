@@ -13,6 +13,7 @@ mod choices;
 mod control_socket;
 mod headers;
 mod trusted_proxies;
+mod workers;
 
 mod bad_command_line;
 mod bad_environment;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::world::World;
-use tapster_config::{Bind, Invocation, LogLevel, LogTarget, load};
+use tapster_config::{Bind, Invocation, LogLevel, LogTarget, Workers, load};
 
 fn texts(binds: &[Bind]) -> Vec<String> {
     binds.iter().map(ToString::to_string).collect()
@@ -16,7 +16,7 @@ fn the_defaults_are_the_documented_ones() {
     let settings = world.settings();
     assert_eq!(settings.wsgi_app, "site:app");
     assert_eq!(texts(&settings.bind), ["127.0.0.1:8000"]);
-    assert_eq!((settings.backlog, settings.workers), (2048, 1));
+    assert_eq!((settings.backlog, settings.workers), (2048, Workers::fixed(1)));
     assert_eq!(settings.timeout, Duration::from_secs(30));
     assert_eq!(settings.boot_timeout, Duration::from_secs(120));
     assert_eq!(settings.graceful_timeout, Duration::from_secs(30));
@@ -59,7 +59,7 @@ fn a_stronger_source_counts() {
         if let Some(flag) = flag {
             world = world.args(&["-w", flag, "site:app"]);
         }
-        assert_eq!(world.settings().workers, workers, "{file:?} {platform:?} {ours:?} {flag:?}");
+        assert_eq!(world.settings().workers, Workers::fixed(workers), "{file:?} {platform:?} {ours:?} {flag:?}");
     }
 }
 
@@ -122,17 +122,17 @@ fn variables_for_the_application_are_put_together_and_lists_replaced() {
 #[test]
 fn of_a_repeated_flag_the_last_counts() {
     let world = World::new().args(&["-w", "2", "-w3", "--timeout=1m", "-t", "500ms", "site:app"]);
-    assert_eq!((world.settings().workers, world.settings().timeout), (3, Duration::from_millis(500)));
+    assert_eq!((world.settings().workers, world.settings().timeout), (Workers::fixed(3), Duration::from_millis(500)));
 }
 
 #[test]
 fn the_settings_file_is_the_one_named() {
     let world = World::new().file("workers = 2").named_file("conf/other.toml", b"workers = 3");
-    assert_eq!(world.settings().workers, 2);
+    assert_eq!(world.settings().workers, Workers::fixed(2));
     let world = world.variable("TAPSTER_CONFIG", "conf/other.toml");
-    assert_eq!(world.settings().workers, 3);
+    assert_eq!(world.settings().workers, Workers::fixed(3));
     let world = world.named_file("third.toml", b"workers = 4").args(&["-c", "third.toml", "site:app"]);
-    assert_eq!(world.settings().workers, 4);
+    assert_eq!(world.settings().workers, Workers::fixed(4));
 }
 
 #[test]
@@ -165,13 +165,16 @@ fn variables_are_replaced_in_every_text_of_the_file() {
         .variable("HOME", "/root");
     let settings = world.settings();
     assert_eq!(texts(&settings.bind), ["localhost:81"]);
-    assert_eq!((settings.workers, settings.env), (81, vec![("URL".to_owned(), "x:///root/${P}".to_owned())]));
+    assert_eq!(
+        (settings.workers, settings.env),
+        (Workers::fixed(81), vec![("URL".to_owned(), "x:///root/${P}".to_owned())])
+    );
 }
 
 #[test]
 fn auto_is_as_many_workers_as_there_are_cpus() {
     let workers = World::new().args(&["-w", "auto", "site:app"]).settings().workers;
-    assert!((1..=1024).contains(&workers));
+    assert!((1..=1024).contains(&workers.max) && !workers.is_range());
 }
 
 #[test]

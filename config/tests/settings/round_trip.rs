@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::world::World;
 use tapster_config::{
-    AllowedIps, Bind, ForwardedHeader, HeaderMap, HopByHop, LogLevel, LogTarget, ProxyProtocol, Settings,
+    AllowedIps, Bind, ForwardedHeader, HeaderMap, HopByHop, LogLevel, LogTarget, ProxyProtocol, Settings, Workers,
 };
 
 fn every_setting_changed() -> Settings {
@@ -22,7 +22,12 @@ fn every_setting_changed() -> Settings {
             Bind::Fd(7),
         ],
         backlog: 1,
-        workers: 33,
+        workers: Workers { min: 2, max: 33 },
+        scale_target: 10,
+        scale_window: Duration::from_secs(600),
+        scale_cooldown: Duration::from_secs(86_400),
+        scale_step: 1024,
+        scale_burst: Duration::ZERO,
         threads: 1024,
         preload: true,
         warmup: vec!["/?a=${B},c".parse().unwrap(), "https://www.example.com:8443/b".parse().unwrap()],
@@ -132,6 +137,11 @@ graceful_timeout = \"30s\"
 drain_delay = \"0s\"
 reload_batch = 1
 keep_alive = \"2s\"
+scale_target = 70
+scale_window = \"10s\"
+scale_cooldown = \"60s\"
+scale_step = 4
+scale_burst = \"500ms\"
 limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
@@ -179,7 +189,7 @@ fn a_handed_over_text_that_is_wrong_is_refused() {
     let errors = Settings::from_toml("workers = 0\n").unwrap_err();
     assert_eq!(
         errors.to_string(),
-        "settings:1:11: `workers` must be a whole number from 1 to 1024, or \"auto\", not 0\n  1 | workers = 0\n    |           ^"
+        "settings:1:11: `workers` must be a whole number from 1 to 1024, \"auto\", or a range such as \"2-8\" or { min = 2, max = 8 }, not 0\n  1 | workers = 0\n    |           ^"
     );
 }
 
