@@ -200,7 +200,7 @@ impl Connection {
             }
             State::Queued { waits, .. } => {
                 if waits {
-                    tools.turns.stop_waiting();
+                    tools.stop_waiting();
                 }
                 self.refuse_old(tools)
             }
@@ -247,7 +247,7 @@ impl Connection {
             }
             State::Queued { waits, .. } => {
                 if waits {
-                    tools.turns.stop_waiting();
+                    tools.stop_waiting();
                 }
                 Some(Lost::Request)
             }

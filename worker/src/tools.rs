@@ -73,6 +73,19 @@ impl Tools {
         wanted
     }
 
+    /// A request begins to wait for a free thread; or may not, where too many do.
+    pub(crate) fn begin_waiting(&mut self) -> bool {
+        let may_wait = self.turns.wait();
+        self.common.board.set_waiting(self.turns.waiting());
+        may_wait
+    }
+
+    /// A request that waited does not any more.
+    pub(crate) fn stop_waiting(&mut self) {
+        self.turns.stop_waiting();
+        self.common.board.set_waiting(self.turns.waiting());
+    }
+
     /// The same request, to go into the application with its connection.
     #[inline]
     pub(crate) fn job(&mut self, key: usize, ticket: u64, mut connection: Box<Connection>) -> Job {

@@ -2,7 +2,8 @@
 //!
 //! One slot a worker, on cache lines of its own, written by that worker alone, and there by one thread at a time: the one
 //! that has the worker's loop. The arbiter learns from it that a worker has come to a halt, and workers who among them has
-//! least to do; nothing on a disk, and no system call to write it.
+//! least to do; nothing on a disk, and no system call to write it. Where the number of workers follows the load, it learns
+//! that here too.
 //!
 //! A request that takes long does not make a worker look stuck: the loop goes on in another thread within milliseconds. What
 //! becomes of such a request is the worker's to see, and to report (`message::Report::Stuck`). Which requests there are, is noted
@@ -30,6 +31,8 @@ const CONNECTIONS: usize = 2;
 const ACCEPTING: usize = 3;
 /// How many records of requests the worker uses.
 const RECORDS: usize = 4;
+const RUNNING: usize = 5;
+const WAITING: usize = 6;
 /// The records of all slots stand behind the slots themselves, at which siblings look often.
 const WORDS_OF_RECORDS: usize = MOST_RECORDS * WORDS_PER_RECORD;
 
@@ -159,6 +162,32 @@ impl Slot {
         word(ACCEPTING) != 0 && word(BUSY_SINCE) == 0 && word(CONNECTIONS) < count as u64
     }
 
+    /// So many of the worker's requests are in the application. What is written before a call is right for as long as it takes,
+    /// whatever becomes of the loop meanwhile.
+    #[inline]
+    pub fn set_running(self, count: usize) {
+        self.words[RUNNING].store(count as u64, Relaxed);
+    }
+
+    /// So many of the worker's requests wait for a free thread.
+    pub fn set_waiting(self, count: usize) {
+        self.words[WAITING].store(count as u64, Relaxed);
+    }
+
+    /// How many of the worker's threads are at work. Where all requests are short, the loop takes as long as they do: while it is
+    /// busy, a thread is.
+    #[must_use]
+    pub fn busy_threads(self) -> u32 {
+        let running = self.words[RUNNING].load(Relaxed).max((self.words[BUSY_SINCE].load(Relaxed) != 0).into());
+        u32::try_from(running).unwrap_or(u32::MAX)
+    }
+
+    /// How many of the worker's requests wait for a free thread.
+    #[must_use]
+    pub fn waiting(self) -> u32 {
+        u32::try_from(self.words[WAITING].load(Relaxed)).unwrap_or(u32::MAX)
+    }
+
     /// How many requests the worker has answered.
     #[must_use]
     pub fn requests(self) -> u64 {
@@ -188,6 +217,24 @@ mod tests {
         arbiter.clear();
         assert_eq!((worker.busy_since(), worker.requests()), (None, 0));
         assert!(board.slot(MOST_SLOTS).is_none());
+    }
+
+    #[test]
+    fn threads_are_at_work_in_the_application_or_at_least_in_the_loop() {
+        let board = Scoreboard::create().unwrap();
+        let slot = board.slot(0).unwrap();
+        // In the application, is the loop busy; threads at work
+        for (running, busy, threads) in [(0, false, 0), (0, true, 1), (1, true, 1), (3, false, 3), (3, true, 3)] {
+            slot.set_running(running);
+            if busy {
+                slot.busy(Duration::from_secs(1))
+            } else {
+                slot.idle()
+            }
+            assert_eq!((slot.busy_threads(), slot.waiting()), (threads, 0), "{running} {busy}");
+        }
+        slot.set_waiting(7);
+        assert_eq!(slot.waiting(), 7);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! send(2) of its own a place where the thread may be cancelled (pthreads(7)), which nobody does, and which costs as much as
 //! many another step of a request.
 //!
-//! Called by the worker for its clients' sockets.
+//! Called by the worker for its clients' sockets, and by the arbiter for how many wait at its listeners.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -102,6 +102,19 @@ unsafe fn recv(socket: BorrowedFd<'_>, into: *mut u8, room: usize) -> io::Result
 /// # Errors
 /// The errno of getsockopt(2); `EOPNOTSUPP` for a Unix socket.
 pub fn since_last_data(socket: BorrowedFd<'_>) -> io::Result<Duration> {
+    tcp_info(socket).map(|info| Duration::from_millis(info.tcpi_last_data_recv.into()))
+}
+
+/// How many connections wait at a listening TCP socket for somebody to accept them (`TCP_INFO` has them in `tcpi_unacked`,
+/// where the socket listens).
+///
+/// # Errors
+/// The errno of getsockopt(2); `EOPNOTSUPP` for a Unix socket.
+pub fn unaccepted(listener: BorrowedFd<'_>) -> io::Result<u32> {
+    tcp_info(listener).map(|info| info.tcpi_unacked)
+}
+
+fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
     // SAFETY: a struct of integers, of which zero is a value of each.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = libc::socklen_t::try_from(size_of_val(&info)).unwrap_or_default();
@@ -109,7 +122,7 @@ pub fn since_last_data(socket: BorrowedFd<'_>) -> io::Result<Duration> {
     // SAFETY: the descriptor is open for the borrow's length, and the kernel writes at most `length` bytes to the struct, whose
     // true size that is.
     match unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, into, &raw mut length) } {
-        0 => Ok(Duration::from_millis(info.tcpi_last_data_recv.into())),
+        0 => Ok(info),
         _ => Err(io::Error::last_os_error()),
     }
 }
@@ -212,6 +225,18 @@ mod tests {
         (&server).read_exact(&mut [0]).unwrap();
         assert!(since_last_data(server.as_fd()).unwrap() <= sent.elapsed() + Duration::from_millis(20));
         assert!(since_last_data(UnixStream::pair().unwrap().0.as_fd()).is_err());
+    }
+
+    #[test]
+    fn connections_that_nobody_has_accepted_are_counted_of_tcp_alone() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let count = || unaccepted(listener.as_fd()).unwrap();
+        assert_eq!(count(), 0);
+        let _clients = [(); 3].map(|()| TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        assert_eq!(count(), 3);
+        let _accepted = listener.accept().unwrap();
+        assert_eq!(count(), 2);
+        assert!(unaccepted(UnixStream::pair().unwrap().0.as_fd()).is_err());
     }
 
     #[test]

@@ -53,6 +53,11 @@ impl Turns {
         self.running
     }
 
+    /// How many requests wait to be.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// Whether a request is waiting that could run.
     #[inline]
     pub fn is_wanted(&self) -> bool {

@@ -172,7 +172,7 @@ impl Connection {
     ) -> Step {
         if tools.turns.is_open(waits) {
             if waits {
-                tools.turns.stop_waiting();
+                tools.stop_waiting();
                 if self.is_gone {
                     log::debug!("a client was gone before its request, which waited for a thread, could run");
                     return Step::Close;
@@ -184,7 +184,7 @@ impl Connection {
             }
             return Step::Rest(State::Queued { complete, until, waits: false }, Verdict::Run);
         }
-        if !waits && !tools.turns.wait() {
+        if !waits && !tools.begin_waiting() {
             if tools.refusals.busy_notices.is_time(tools.clock.now) {
                 log::warn!("a request got a 503, since limit_queue requests wait for a free thread already; {ADVICE}");
             }

@@ -50,6 +50,7 @@ impl Reactor {
         tools.common.board.begin_request(away.thread, now, away.wanted.name());
         if let Seat::Here(connection) = std::mem::replace(seat, Seat::Away(away)) {
             self.job = Some(tools.job(key, self.tickets, connection));
+            tools.common.board.set_running(tools.turns.running());
         }
         self.deadlines.watch(key, seat.deadline_mut());
     }
@@ -73,6 +74,7 @@ impl Reactor {
         let Done { key, ticket, mut connection, sheet, outcome, waited } = done;
         let tools = &mut self.tools;
         tools.turns.leave(waited);
+        tools.common.board.set_running(tools.turns.running());
         tools.sheets.push(sheet);
         // However long it took: deadlines count from now.
         tools.clock.glance();
