@@ -12,6 +12,7 @@ mod failures;
 mod reloads;
 mod reopen;
 mod reports;
+mod scale;
 mod signals;
 mod status;
 mod stops;
@@ -40,6 +41,7 @@ pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
         Event::SettingsLoaded { limits } => turn.settings_loaded(limits),
         Event::SettingsRefused { reason } => turn.settings_refused(&reason),
         Event::Measured { sizes } => turn.measured(&sizes),
+        Event::Load { busy, waiting } => turn.load(busy, waiting),
         Event::Tick { busy } => turn.tick(&busy),
     }
     turn.stop_as_announced();

@@ -75,6 +75,13 @@ pub enum Event {
         /// Their slots, and how many bytes each has.
         sizes: Vec<(u32, u64)>,
     },
+    /// The load has been looked at: see [`Fleet::sampled`](crate::fleet::Fleet::sampled).
+    Load {
+        /// How many threads of the workers sampled are at work.
+        busy: u32,
+        /// How many connections and requests wait.
+        waiting: u32,
+    },
     /// Time has passed.
     Tick {
         /// The watched workers that are at something, and since when on the clock of `now`.

@@ -14,6 +14,7 @@ use crate::event::End;
 pub use crate::limits::Limits;
 use crate::process::{Life, Process, Why};
 use crate::reloads::Reloads;
+use crate::scale::Scaled;
 use crate::throttle::Throttle;
 
 /// All processes, and what is wanted of them.
@@ -44,6 +45,8 @@ pub struct Fleet {
     pub reloads: Reloads,
     /// What the service manager was told last.
     pub status: String,
+    /// What the load asks for.
+    pub scaled: Scaled,
 }
 
 /// A worker that ends so soon after it was ready has shown nothing: the generation that it is the first of is not proven by
@@ -168,14 +171,19 @@ impl Fleet {
             stops_at: None,
             reloads: Reloads::default(),
             status: String::new(),
+            scaled: Scaled::default(),
         }
     }
 
     /// How many workers a generation is to have, now, for whatever reason: its settings, signals, load.
     #[must_use]
     pub fn desired(&self, number: u64) -> usize {
-        let workers = self.generations.get(&number).map_or(0, Generation::workers);
-        if self.is_paused { 0 } else { usize::try_from(workers).unwrap_or(usize::MAX) }
+        if self.is_paused {
+            return 0;
+        }
+        let fixed = || self.generations.get(&number).map_or(0, Generation::workers);
+        let workers = self.rules(number).map_or_else(fixed, |rules| self.scaled.workers.clamp(rules.min, rules.max));
+        usize::try_from(workers).unwrap_or(usize::MAX)
     }
 
     /// The newest generation that has shown that it works, while the server is up.

@@ -17,6 +17,7 @@ pub mod fleet;
 pub mod limits;
 pub mod process;
 pub mod reloads;
+pub mod scale;
 pub mod throttle;
 
 // Mechanism: each file acts, and decides nothing.

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use crate::scale::Rules;
+
 /// How much longer than for a request that is stuck the arbiter waits for a worker that has come to a halt altogether.
 const HALT_MARGIN: Duration = Duration::from_secs(1);
 
 /// What the settings ask of the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How many workers there should be.
+    /// How many workers there should be; where that follows the load, the most.
     pub workers: u32,
+    /// How the number follows the load, if it does.
+    pub scale: Option<Rules>,
     /// How many requests each of them has in the application at once.
     pub threads: u32,
     /// How long a request may be in the application; `None` is for ever.

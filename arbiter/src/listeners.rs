@@ -14,6 +14,7 @@ use nix::sys::socket::{Shutdown, shutdown};
 use nix::sys::stat::lstat;
 use tapster_config::Bind;
 use tapster_sys::fds::Inherited;
+use tapster_sys::sockets;
 
 use error::Cause;
 
@@ -61,6 +62,11 @@ impl Listener {
     #[must_use]
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// How many connections wait here to be accepted: none where the kernel does not say so, as of Unix sockets.
+    pub(crate) fn unaccepted(&self) -> u32 {
+        sockets::unaccepted(self.as_fd()).unwrap_or(0)
     }
 
     /// Removes the path that the socket is bound to, if it still is.

@@ -14,6 +14,7 @@ use tapster_sys::fds::Inherited;
 use crate::fleet::Limits;
 use crate::identity::Identity;
 use crate::listeners::{Listener, Patience, open_all};
+use crate::scale::Rules;
 
 /// A generation's settings, and what was opened for them.
 #[derive(Debug)]
@@ -81,6 +82,7 @@ pub(crate) fn limits(settings: &Settings) -> Limits {
     let unless_zero = |time: Duration| Some(time).filter(|time| !time.is_zero());
     Limits {
         workers: settings.workers.max,
+        scale: settings.workers.is_range().then(|| rules(settings)),
         threads: settings.threads,
         timeout: unless_zero(settings.timeout),
         grace: settings.timeout_grace,
@@ -88,6 +90,18 @@ pub(crate) fn limits(settings: &Settings) -> Limits {
         graceful: settings.graceful_timeout,
         reload_batch: settings.reload_batch,
         drain_delay: settings.drain_delay,
+    }
+}
+
+fn rules(settings: &Settings) -> Rules {
+    Rules {
+        min: settings.workers.min,
+        max: settings.workers.max,
+        target: settings.scale_target,
+        window: settings.scale_window,
+        cooldown: settings.scale_cooldown,
+        step: settings.scale_step,
+        burst: Some(settings.scale_burst).filter(|burst| !burst.is_zero()),
     }
 }
 

@@ -78,6 +78,12 @@ impl Stage {
         &self.scoreboard
     }
 
+    /// How many connections wait to be accepted, at all listeners of a generation.
+    pub(crate) fn unaccepted(&self, generation: u64) -> u32 {
+        let listeners = self.loaded.get(&generation).map_or(&[][..], |loaded| &loaded.listeners);
+        listeners.iter().map(|listener| listener.unaccepted()).fold(0, u32::saturating_add)
+    }
+
     /// Carries out `actions` in their order.
     pub(crate) fn perform(&mut self, actions: Vec<Action>, channels: &mut Channels) -> Outcome {
         let mut outcome = Outcome::default();

@@ -20,6 +20,7 @@ use crate::listeners::Patience;
 use crate::load;
 use crate::perform::Stage;
 use crate::pidfile::Pidfile;
+use crate::scale;
 
 /// Serves until told to stop, and returns the status to exit with. What goes wrong is logged. `inherited` is what the
 /// process was started with.
@@ -61,10 +62,12 @@ fn start_and_supervise(settings: Settings, sources: Sources, mut inherited: Inhe
 
 fn supervise(mut fleet: Fleet, mut stage: Stage, event_loop: &mut EventLoop) -> std::io::Result<ExitCode> {
     let mut events = VecDeque::from([Event::Tick { busy: Vec::new() }]);
-    let mut decided = Duration::ZERO;
+    let (mut decided, mut sampled) = (Duration::ZERO, Duration::ZERO);
     loop {
         while let Some(event) = events.pop_front() {
-            log::debug!("{event:?}");
+            if !matches!(event, Event::Load { .. }) {
+                log::debug!("{event:?}");
+            }
             decided = stamp::monotonic();
             let actions = decide(&mut fleet, event, decided);
             event_loop.control.iter_mut().for_each(|control| control.follow(&actions, decided));
@@ -79,13 +82,20 @@ fn supervise(mut fleet: Fleet, mut stage: Stage, event_loop: &mut EventLoop) -> 
         let (now, watched, takes_long) = (stamp::monotonic(), fleet.watched(), takes_long(&fleet));
         stage.service.turn(takes_long, now);
         let look = next_look(&stage, &watched, now);
-        let mut due = look.into_iter().chain(stage.service.next_turn(takes_long)).min();
+        let sample = fleet.follows_load().then(|| sampled.saturating_add(scale::EVERY));
+        let turn = stage.service.next_turn(takes_long);
+        let mut due = [look, sample, turn].into_iter().flatten().min();
         if let Some(control) = &mut event_loop.control {
             control.answer(&fleet, stage.scoreboard(), now);
             due = due.into_iter().chain(control.next_deadline()).min();
         }
         events = event_loop.wait(longest_wait(&fleet, due, decided, now))?;
-        if events.is_empty() || look.is_some_and(|look| look <= stamp::monotonic()) {
+        let now = stamp::monotonic();
+        if sample.is_some_and(|sample| sample <= now) {
+            sampled = now;
+            events.push_back(load(&stage, &fleet));
+        }
+        if events.is_empty() || look.is_some_and(|look| look <= now) {
             events.push_back(Event::Tick { busy: busy(&stage, &watched) });
         }
     }
@@ -121,6 +131,14 @@ fn busy(stage: &Stage, watched: &[(u32, Duration)]) -> Vec<(u32, Duration)> {
     watched.iter().filter_map(since).collect()
 }
 
+/// What the load is just now.
+fn load(stage: &Stage, fleet: &Fleet) -> Event {
+    let slots = || fleet.sampled().into_iter().filter_map(|slot| stage.scoreboard().slot(slot));
+    let busy = slots().map(Slot::busy_threads).fold(0, u32::saturating_add);
+    let waiting = slots().map(Slot::waiting).fold(stage.unaccepted(fleet.target), u32::saturating_add);
+    Event::Load { busy, waiting }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +149,7 @@ mod tests {
         let at = Duration::from_secs;
         let limits = Limits {
             workers: 1,
+            scale: None,
             threads: 1,
             timeout: None,
             grace: at(5),

@@ -227,9 +227,9 @@ mod tests {
         for (running, busy, threads) in [(0, false, 0), (0, true, 1), (1, true, 1), (3, false, 3), (3, true, 3)] {
             slot.set_running(running);
             if busy {
-                slot.busy(Duration::from_secs(1))
+                slot.busy(Duration::from_secs(1));
             } else {
-                slot.idle()
+                slot.idle();
             }
             assert_eq!((slot.busy_threads(), slot.waiting()), (threads, 0), "{running} {busy}");
         }

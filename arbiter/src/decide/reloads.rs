@@ -64,6 +64,7 @@ impl Turn<'_> {
                 self.conclude(Err(format!("generation {before} gave way to generation {number} before it was ready")));
             }
         }
+        self.carry_number();
         let shift = self.kept_shift(limits.workers);
         self.fleet.newest = number;
         self.fleet.target = number;

@@ -32,7 +32,7 @@ impl Turn<'_> {
                 Some(reason) => {
                     format!("workers ready: {ready}; reload failed ({reason}); generation {proven} goes on serving")
                 }
-                None => format!("workers ready: {ready}, generation {proven}"),
+                None => format!("workers ready: {ready}, generation {proven}{}", self.load_words()),
             },
         }
     }

@@ -20,6 +20,7 @@ pub(crate) const CLEAN: End = End::Status(0);
 pub(crate) fn limits(workers: u32) -> Limits {
     Limits {
         workers,
+        scale: None,
         threads: 1,
         timeout: Some(Duration::from_secs(30)),
         grace: Duration::from_secs(5),
