@@ -4,7 +4,7 @@
 //! and makes the fleet follow; docs/scaling.md tells users what it does, and `arbiter/tests/scale` simulates servers under it.
 //!
 //! - **More**, when the average over the window is above the target: as many as bring it back there.
-//! - **More at once**, when for the length of a burst every thread has been busy and something has waited.
+//! - **More at once**, when for the length of a burst every thread has been busy and as much has waited as ran.
 //! - **One fewer**, when for the length of the cool-down the rest would have stayed clearly below the target.
 //! - Nothing is ordered while what was ordered is not ready, be it that boots take long or that they fail.
 
@@ -24,7 +24,9 @@ const BURST_SAMPLES: u32 = 3;
 /// From so much on, in per cent, all threads count as busy: of many one is always just between two requests.
 const ALL: u64 = 95;
 /// Each worker that is missed soon after it was retired doubles the cool-down, so often at most.
-const MOST_PENALTY: u32 = 3;
+const MOST_PENALTY: u32 = 4;
+/// So many cool-downs, as the settings have them, without a worker that was missed take one doubling back.
+const FORGIVEN_AFTER: u32 = 32;
 /// What waits is logged at the most so often when there is no worker left to start.
 const EXHAUSTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -43,7 +45,7 @@ pub struct Rules {
     pub cooldown: Duration,
     /// The most that are started at once.
     pub step: u32,
-    /// How long every thread may be busy while something waits; `None` is for ever.
+    /// How long every thread may be busy while as much waits as runs; `None` is for ever.
     pub burst: Option<Duration>,
 }
 
@@ -81,7 +83,7 @@ pub enum Cause {
         /// That time.
         over: Duration,
     },
-    /// Every thread was busy, and so many waited.
+    /// Every thread was busy for the length of a burst, and so many waited all the time.
     Burst {
         /// How many.
         waiting: u32,
@@ -106,16 +108,26 @@ pub struct Policy {
     seen: VecDeque<Seen>,
     /// What they make together.
     sums: Sums,
-    /// Since when every thread has been busy while something waited, and how many samples have said so.
-    burst: Option<(Duration, u32)>,
+    burst: Option<Burst>,
     /// Since when one fewer would have been enough, all the time.
     calm: Option<Duration>,
     /// When a worker was last retired.
     shrunk: Option<Duration>,
-    /// How often the cool-down is doubled.
-    penalty: u32,
+    /// How often the cool-down is doubled, and since when nothing has changed that.
+    penalty: (u32, Duration),
     /// When it was last said that there are no more workers to be had.
     exhausted: Option<Duration>,
+}
+
+/// Every thread has been busy while as much waited as ran.
+#[derive(Debug, Clone, Copy)]
+struct Burst {
+    since: Duration,
+    /// How many samples have said so.
+    count: u32,
+    /// The fewest that waited in any sample of the burst's second half: this queue stands, while what is above it comes and goes
+    /// with the requests.
+    standing: u32,
 }
 
 /// A sample that counts.
@@ -144,9 +156,11 @@ impl Policy {
             (self.burst, self.calm) = (None, None);
             return None;
         }
-        self.remember(now, rules.window, Seen { at: now, busy: sample.busy.min(capacity), capacity });
-        self.note_burst(now, sample, capacity);
+        let sample = Sample { busy: sample.busy.min(capacity), ..sample };
+        self.remember(now, rules.window, Seen { at: now, busy: sample.busy, capacity });
+        self.note_burst(now, rules, sample, capacity);
         self.note_calm(now, rules, sample);
+        self.forgive(now, rules);
         let change = self.growth(now, rules, sample).or_else(|| self.shrinking(now, rules, sample))?;
         self.follow(now, rules, change.workers > sample.planned);
         Some(change)
@@ -165,11 +179,11 @@ impl Policy {
         (self.sums.count > 0).then(|| self.sums.per_cent())
     }
 
-    /// Whether it is to be said at `now` that more workers are needed than there may be: every thread is busy, and something has
-    /// waited for the length of a burst.
+    /// Whether it is to be said at `now` that more workers are needed than there may be: there is a burst, and it has gone
+    /// on for as long as one has to.
     pub fn is_exhausted(&mut self, now: Duration, rules: &Rules, sample: Sample) -> bool {
         let is_news = self.exhausted.is_none_or(|before| before.saturating_add(EXHAUSTED_EVERY) <= now);
-        let is_so = is_news && sample.planned >= rules.max && self.is_burst(now, rules);
+        let is_so = is_news && sample.planned >= rules.max && self.full_burst(now, rules).is_some();
         if is_so {
             self.exhausted = Some(now);
         }
@@ -190,12 +204,19 @@ impl Policy {
         }
     }
 
-    fn note_burst(&mut self, now: Duration, sample: Sample, capacity: u32) {
-        let is_all = u64::from(sample.busy) * 100 >= u64::from(capacity) * ALL;
+    fn note_burst(&mut self, now: Duration, rules: &Rules, sample: Sample, capacity: u32) {
+        let is_all = |count: u32| u64::from(count) * 100 >= u64::from(capacity) * ALL;
+        // A shorter queue is gone by itself before a worker could have booted, more often than not.
+        let is_met = is_all(sample.busy) && is_all(sample.waiting) && sample.ready >= sample.planned;
         self.burst = match self.burst {
-            _ if !is_all || sample.waiting == 0 || sample.ready < sample.planned => None,
-            Some((since, count)) => Some((since, count.saturating_add(1))),
-            None => Some((now, 1)),
+            _ if !is_met => None,
+            Some(Burst { since, count, standing }) => {
+                // While the queue has only begun to grow, its length says nothing yet.
+                let is_young = rules.burst.is_none_or(|length| now.saturating_sub(since) <= length / 2);
+                let standing = if is_young { sample.waiting } else { standing.min(sample.waiting) };
+                Some(Burst { since, count: count.saturating_add(1), standing })
+            }
+            None => Some(Burst { since: now, count: 1, standing: sample.waiting }),
         };
     }
 
@@ -214,24 +235,20 @@ impl Policy {
             return None;
         }
         let most = sample.planned.saturating_add(rules.step).min(rules.max);
-        let wanted = |threads: u64, count: u64| {
-            let workers = (threads * 100).div_ceil(count * u64::from(sample.threads) * u64::from(rules.target));
-            u32::try_from(workers).unwrap_or(u32::MAX)
-        };
-        if self.is_burst(now, rules) {
-            let all = wanted(u64::from(sample.busy) + u64::from(sample.waiting), 1);
+        if let Some(Burst { standing: waiting, .. }) = self.full_burst(now, rules) {
+            let all = sample.busy.saturating_add(waiting).div_ceil(sample.threads);
             let workers = all.clamp(sample.planned + 1, most);
-            return Some(Change { workers, cause: Cause::Burst { waiting: sample.waiting } });
+            return Some(Change { workers, cause: Cause::Burst { waiting } });
         }
         let sums = self.window(now, rules)?;
-        let workers = wanted(sums.busy, sums.count).min(most);
+        let room = sums.count * u64::from(sample.threads) * u64::from(rules.target);
+        let wanted = u32::try_from((sums.busy * 100).div_ceil(room)).unwrap_or(u32::MAX).min(most);
         let cause = Cause::Load { busy: sums.per_cent(), over: rules.window };
-        (workers > sample.planned).then_some(Change { workers, cause })
+        (wanted > sample.planned).then_some(Change { workers: wanted, cause })
     }
 
     fn shrinking(&self, now: Duration, rules: &Rules, sample: Sample) -> Option<Change> {
-        let cooldown = rules.cooldown.saturating_mul(1 << self.penalty);
-        let is_cool = self.calm.is_some_and(|since| since.saturating_add(cooldown) <= now);
+        let is_cool = self.calm.is_some_and(|since| since.saturating_add(self.cooldown(rules)) <= now);
         if !is_cool || sample.planned <= rules.min {
             return None;
         }
@@ -241,21 +258,30 @@ impl Policy {
 
     /// Learns from a change, and begins to wait anew.
     fn follow(&mut self, now: Duration, rules: &Rules, grows: bool) {
-        let cooldown = rules.cooldown.saturating_mul(1 << self.penalty);
-        self.penalty = match self.shrunk {
-            Some(shrunk) if grows && shrunk.saturating_add(cooldown) >= now => (self.penalty + 1).min(MOST_PENALTY),
-            // Nobody has missed the one that was retired before.
-            Some(_) => self.penalty.saturating_sub(1),
-            None => self.penalty,
-        };
+        if grows && self.shrunk.is_some_and(|shrunk| shrunk.saturating_add(self.cooldown(rules)) >= now) {
+            self.penalty = ((self.penalty.0 + 1).min(MOST_PENALTY), now);
+        }
         self.shrunk = if grows { None } else { Some(now) };
         self.burst = None;
         self.calm = None;
     }
 
-    fn is_burst(&self, now: Duration, rules: &Rules) -> bool {
-        let (Some(burst), Some((since, count))) = (rules.burst, self.burst) else { return false };
-        count >= BURST_SAMPLES && since.saturating_add(burst) <= now
+    /// Takes a doubling of the cool-down back, if it is time to.
+    fn forgive(&mut self, now: Duration, rules: &Rules) {
+        let (doublings, since) = self.penalty;
+        if doublings > 0 && since.saturating_add(rules.cooldown.saturating_mul(FORGIVEN_AFTER)) <= now {
+            self.penalty = (doublings - 1, now);
+        }
+    }
+
+    fn cooldown(&self, rules: &Rules) -> Duration {
+        rules.cooldown.saturating_mul(1 << self.penalty.0)
+    }
+
+    /// What has gone on for as long as a burst has to.
+    fn full_burst(&self, now: Duration, rules: &Rules) -> Option<Burst> {
+        let length = rules.burst?;
+        self.burst.filter(|burst| burst.count >= BURST_SAMPLES && burst.since.saturating_add(length) <= now)
     }
 
     /// The window's sums, once it is covered.

@@ -11,6 +11,7 @@ mod phases;
 mod reloads;
 mod resizes;
 mod rolling;
+mod scaling;
 mod signals;
 mod starts;
 mod stuck;

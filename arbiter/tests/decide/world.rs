@@ -53,7 +53,7 @@ impl World {
         Self::started(limits(workers))
     }
 
-    fn started(limits: Limits) -> Self {
+    pub(crate) fn started(limits: Limits) -> Self {
         let mut world = Self {
             fleet: Fleet::new(limits),
             now: Duration::from_secs(1000),

@@ -22,8 +22,8 @@ macro_rules! scaling {
         scale_cooldown: Duration = Duration::from_secs(60); Time { min: 1000, max: DAY };
         {
             brief: "How long fewer workers must have been enough, without any change, before one is retired.",
-            long: "Where one is missed within that time after it was retired, the next waits twice as long, up to eight times; \
-                   what goes well makes it shorter again.",
+            long: "Where one is missed within that time after it was retired, the next waits twice as long, up to sixteen times; \
+                   half an hour in which that does not happen halves it again (thirty-two times this setting).",
             value: "DURATION",
         }
         scale_step: u32 = 4; Whole { min: 1, max: MOST_WORKERS };
@@ -32,12 +32,12 @@ macro_rules! scaling {
             long: "More follow only when these are ready.",
             value: "NUMBER",
         }
-        scale_burst: Duration = Duration::from_millis(500); Time { min: 0, max: HOUR };
+        scale_burst: Duration = Duration::from_secs(1); Time { min: 0, max: HOUR };
         {
-            brief: "How long every thread may be busy while others wait, until workers are started at once. 0 leaves it to `scale_window`.",
+            brief: "How long every thread may be busy while as many requests wait, until workers are started at once. 0 leaves it to `scale_window`.",
             long: "What counts as waiting: connections that no worker has accepted, which the system tells of TCP and not of \
-                   Unix sockets, and requests that wait in a worker for a free thread. As many workers are started as would \
-                   take them all, at most `scale_step`.",
+                   Unix sockets, and requests that wait in a worker for a free thread. As many workers are started as have \
+                   threads for what waits all the time, at most `scale_step`.",
             value: "DURATION",
         }
     } } };

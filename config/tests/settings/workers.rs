@@ -78,7 +78,7 @@ fn the_load_is_followed_as_the_scale_settings_say() {
     assert_eq!((settings.scale_target, settings.scale_step), (70, 4));
     assert_eq!(settings.scale_window, Duration::from_secs(10));
     assert_eq!(settings.scale_cooldown, Duration::from_secs(60));
-    assert_eq!(settings.scale_burst, Duration::from_millis(500));
+    assert_eq!(settings.scale_burst, Duration::from_secs(1));
     let settings =
         World::new().file("scale_target = 95\nscale_burst = 0").variable("TAPSTER_SCALE_STEP", "1").settings();
     assert_eq!((settings.scale_target, settings.scale_step, settings.scale_burst), (95, 1, Duration::ZERO));
