@@ -28,5 +28,13 @@ pub(crate) fn of(settings: &Settings) -> Vec<Sides> {
             ),
         ]);
     }
+    let (soft, hard) = (settings.max_memory, settings.max_memory_hard);
+    if hard > 0 && hard < soft {
+        let text = |bytes: u64| crate::value::size_text(bytes).unwrap_or_else(|| bytes.to_string());
+        found.push([
+            ("max_memory_hard", format!("must be at least `max_memory`, {}, or 0, not {}", text(soft), text(hard))),
+            ("max_memory", format!("must be at most `max_memory_hard`, {}, not {}", text(hard), text(soft))),
+        ]);
+    }
     found
 }

@@ -54,6 +54,10 @@ const RENAMED: &[(&str, &[&str])] = &[
     ("boot_timeout", &["startup_timeout", "worker_boot_timeout"]),
     ("graceful_timeout", &["shutdown_timeout", "stop_timeout", "worker_reload_mercy", "workers_kill_timeout"]),
     ("keep_alive", &["keepalive", "keep_alive_timeout", "keepalive_timeout", "http_keepalive"]),
+    ("max_requests", &["limit_max_requests", "maximum_requests", "worker_max_requests"]),
+    ("max_requests_jitter", &["limit_max_requests_jitter", "max_requests_delta"]),
+    ("max_memory", &["reload_on_rss", "reload_on_uss", "reload_on_pss", "workers_max_rss", "worker_max_rss"]),
+    ("max_memory_hard", &["evil_reload_on_rss", "evil_reload_on_uss", "evil_reload_on_pss"]),
     ("chdir", &["working_dir", "working_directory", "workdir", "cwd", "directory"]),
     ("pythonpath", &["python_path", "pp"]),
     ("env", &["raw_env", "environment", "environ"]),
@@ -115,7 +119,6 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
         "not supported: slow clients do not occupy a thread here; raise `threads` for an application that waits",
     ),
     (&["enable_threads"], "leave it out: threads that the application starts always run"),
-    (&["max_requests", "max_requests_jitter"], "not supported: workers are not replaced after some number of requests"),
     (
         &["accesslog", "access_log", "access_logfile", "access_log_format", "access_logformat", "disable_logging"],
         "not supported: let the proxy or the application log requests",

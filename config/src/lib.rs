@@ -45,7 +45,7 @@ pub use layers::load;
 pub use settings::Settings;
 pub use sources::Sources;
 pub use warmup::Warmup;
-pub use words::{ForwardedHeader, HeaderMap, HopByHop, LogLevel, ProxyProtocol};
+pub use words::{ForwardedHeader, HeaderMap, HopByHop, LogLevel, MemoryMeasure, ProxyProtocol};
 pub use workers::Workers;
 
 /// What the command line asks the program to do. Texts have no newline at their end.

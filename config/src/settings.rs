@@ -13,12 +13,12 @@ use crate::errors::Errors;
 use crate::items::{Item, Platform, Reload};
 use crate::kinds::{
     Account, BindList, Chdir, Choice, Choices, Complaint, DAY, HOUR, HeaderNames, Interpreter, Kind, LogTarget, LogTo,
-    MINUTE, MOST_WORKERS, Mask, Names, Networks, OptionalPath, PathList, SchemeHeaders, Size, SocketPath, Switch, Text,
-    Time, Variables, WarmupList, Whole, WorkerCount, default_scheme_headers,
+    MINUTE, MOST_WORKERS, Mask, MemoryLimit, Names, Networks, OptionalPath, PathList, SchemeHeaders, Size, SocketPath,
+    Switch, Text, Time, Variables, WarmupList, Whole, WorkerCount, default_scheme_headers,
 };
 use crate::node::Node;
 use crate::warmup::Warmup;
-use crate::words::{ForwardedHeader, HeaderMap, HopByHop, LogLevel, ProxyProtocol};
+use crate::words::{ForwardedHeader, HeaderMap, HopByHop, LogLevel, MemoryMeasure, ProxyProtocol};
 use crate::workers::Workers;
 
 macro_rules! define_settings {
@@ -91,7 +91,7 @@ macro_rules! define_settings {
     };
 }
 
-application! { sockets workers scaling limits deadlines proxy http logging process control development define_settings }
+application! { sockets workers scaling recycling limits deadlines proxy http logging process control development define_settings }
 
 impl Settings {
     /// The settings as TOML, each written out, none depending on the directory or the environment.

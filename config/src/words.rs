@@ -54,6 +54,14 @@ words! {
         Forwarded = "forwarded",
     }
 
+    /// What counts as a process's memory.
+    MemoryMeasure: 2 {
+        /// Its own, and its share of what it shares with others (proportional set size).
+        Pss = "pss",
+        /// What it alone has (unique set size).
+        Uss = "uss",
+    }
+
     /// Whether connections begin with a PROXY protocol header.
     ProxyProtocol: 4 {
         /// They do not.

@@ -21,6 +21,8 @@ mod workers;
 #[macro_use]
 mod scaling;
 #[macro_use]
+mod recycling;
+#[macro_use]
 mod limits;
 #[macro_use]
 mod deadlines;

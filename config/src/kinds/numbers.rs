@@ -119,6 +119,36 @@ impl<T: Copy + Display + PartialOrd + Sync + TryFrom<u64> + TryInto<u64>> Kind f
     }
 }
 
+/// How much memory a process may have, in bytes; 0 is no limit. One that no interpreter could keep to is taken for a slip.
+pub(crate) struct MemoryLimit;
+
+/// The least that can be asked for.
+const LEAST_MEMORY: u64 = 16 << 20;
+const MEMORY: Size<u64> = Size { min: 0, max: i64::MAX.unsigned_abs() };
+
+impl Described for MemoryLimit {
+    fn expected(&self) -> String {
+        "a size such as \"512MiB\" or \"1.5GiB\" of at least 16 MiB, or 0".to_owned()
+    }
+}
+
+impl Kind for MemoryLimit {
+    type Value = u64;
+
+    fn read(&self, node: &Node) -> Result<u64, Vec<Complaint>> {
+        let complaint = || Complaint::unexpected(self, node);
+        let bytes = MEMORY.read(node).map_err(|_| vec![complaint()])?;
+        match bytes {
+            0 | LEAST_MEMORY.. => Ok(bytes),
+            _ => Err(vec![complaint().hint("a number without a unit is bytes: write \"512MiB\" for megabytes")]),
+        }
+    }
+
+    fn value(&self, value: &u64) -> Option<toml::Value> {
+        MEMORY.value(value)
+    }
+}
+
 /// A number as text, whichever way it was given.
 fn written(node: &Node) -> Option<String> {
     match &node.raw {

@@ -6,6 +6,7 @@
 mod world;
 
 mod precedence;
+mod recycling;
 mod round_trip;
 
 mod bounds;

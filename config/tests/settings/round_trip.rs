@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::world::World;
 use tapster_config::{
-    AllowedIps, Bind, ForwardedHeader, HeaderMap, HopByHop, LogLevel, LogTarget, ProxyProtocol, Settings, Workers,
+    AllowedIps, Bind, ForwardedHeader, HeaderMap, HopByHop, LogLevel, LogTarget, MemoryMeasure, ProxyProtocol,
+    Settings, Workers,
 };
 
 fn every_setting_changed() -> Settings {
@@ -39,6 +40,12 @@ fn every_setting_changed() -> Settings {
         drain_delay: Duration::from_secs(15),
         reload_batch: 3,
         keep_alive: Duration::from_millis(1),
+        max_requests: 1_000_000_000,
+        max_requests_jitter: 7,
+        max_memory: 512 << 20,
+        max_memory_hard: (1 << 30) + 1,
+        memory_measure: MemoryMeasure::Uss,
+        memory_interval: Duration::from_millis(1500),
         limit_request_line: 65_536,
         limit_request_fields: 1000,
         limit_request_field_size: 64,
@@ -142,6 +149,12 @@ scale_window = \"10s\"
 scale_cooldown = \"60s\"
 scale_step = 4
 scale_burst = \"1s\"
+max_requests = 0
+max_requests_jitter = 0
+max_memory = 0
+max_memory_hard = 0
+memory_measure = \"pss\"
+memory_interval = \"5s\"
 limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
