@@ -29,6 +29,7 @@ use tapster_config::Settings;
 use tapster_ipc::channel::ChildChannel;
 use tapster_ipc::{ExitCode, Report};
 pub(crate) use tapster_sharing::baton::MAIN;
+use tapster_sharing::wear;
 use tapster_sys::lifeline::Deadman;
 
 use crate::clock::Seldom;
@@ -96,6 +97,8 @@ pub(crate) struct Reactor {
     full_notices: Seldom,
     /// When memory may be given back to the system, at the earliest.
     trims_at: Millis,
+    /// After so many requests the arbiter is told that the worker has served enough.
+    worn_at: u64,
 }
 
 /// What the reactor's owner is to do next.
@@ -188,6 +191,7 @@ impl Reactor {
             trims_at: 0,
             spare: 0,
             full_notices: Seldom::default(),
+            worn_at: wear::limit(settings.max_requests, settings.max_requests_jitter),
         })
     }
 

@@ -18,3 +18,5 @@ pub mod pace;
 
 pub mod budget;
 pub mod buffer;
+
+pub mod wear;

@@ -16,6 +16,9 @@ use crate::seat::Seat;
 /// How much later than the arbiter, which can say why, the worker's own timer kills it.
 const ARBITER_FIRST: Duration = Duration::from_millis(500);
 
+/// After so many requests more the arbiter is told again what it could not be told.
+const TELL_AGAIN: u64 = 1000;
+
 impl Reactor {
     pub(super) fn hear_signals(&mut self) {
         let heard = self.signals.take();
@@ -88,6 +91,17 @@ impl Reactor {
         let soon = self.tools.clock.now + millis(QUICK);
         if let Life::Retiring { until, quick } = &mut self.life {
             (*until, *quick) = ((*until).min(soon), true);
+        }
+    }
+
+    /// Tells the arbiter, once, that the worker has served as many requests as it is to. It goes on until it is told to retire, when
+    /// another one serves.
+    #[cold]
+    pub(super) fn wear_out(&mut self, requests: u64) {
+        self.worn_at = u64::MAX;
+        if let Some(Err(error)) = self.channel.as_ref().map(|channel| channel.send(&Report::WornOut { requests })) {
+            log::warn!("can't tell the arbiter that the worker has served {requests} requests: {error}");
+            self.worn_at = requests.saturating_add(TELL_AGAIN);
         }
     }
 

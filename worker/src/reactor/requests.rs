@@ -103,6 +103,10 @@ impl Reactor {
             Lateness::Stuck => connection.complete(outcome.closing(), tools),
         };
         *seat = Seat::Here(connection);
+        let requests = tools.common.board.requests();
+        if requests >= self.worn_at {
+            self.wear_out(requests);
+        }
         self.follow(key, false, verdict);
     }
 
