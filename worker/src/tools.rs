@@ -38,7 +38,9 @@ pub(crate) struct Tools {
     pub(crate) most_pipelined: usize,
     /// How many requests a connection may bring.
     pub(crate) most_requests: u32,
-    /// No connection is kept for another request.
+    /// No connection is kept for another request: replies say so.
+    pub(crate) lets_go: bool,
+    /// Nor are those waited for whose replies have not said so.
     pub(crate) retiring: bool,
     pub(crate) habit: Habit,
 }
@@ -60,6 +62,7 @@ impl Tools {
             turns: Turns::new(settings.threads as usize, settings.limit_queue as usize),
             most_pipelined: settings.limit_pipelined,
             most_requests: if settings.keep_alive_requests == 0 { u32::MAX } else { settings.keep_alive_requests },
+            lets_go: false,
             retiring: false,
             habit: Habit::default(),
         }
@@ -93,7 +96,7 @@ impl Tools {
         self.sheet.server = self.clock.server;
         let sheet = std::mem::replace(&mut self.sheet, self.sheets.pop().unwrap_or_default());
         let is_last = connection.requests + 1 >= self.most_requests;
-        let stays = self.times.keep_alive > 0 && !self.retiring && !is_last;
+        let stays = self.times.keep_alive > 0 && !self.lets_go && !is_last;
         let measured = self.turns.enter();
         Job { key, ticket, connection, sheet, stays, measured }
     }

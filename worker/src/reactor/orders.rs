@@ -41,6 +41,7 @@ impl Reactor {
                 }
                 Ok((Order::Quit, _)) => self.quit(),
                 Ok((Order::Reopen, _)) => reopen_log(),
+                Ok((Order::LetGo, _)) => self.tools.lets_go = true,
                 Ok((other, _)) => log::warn!("an order that a worker does not expect: {other:?}"),
                 Err(ReceiveError::Gossip(what)) => log::warn!("the arbiter sent what is no order: {what}"),
                 Err(ReceiveError::Empty) => return,
@@ -64,7 +65,7 @@ impl Reactor {
             return;
         }
         self.life = Life::Retiring { until: now + millis(within), quick: false };
-        self.tools.retiring = true;
+        (self.tools.retiring, self.tools.lets_go) = (true, true);
         if drain {
             for listener in 0..self.listeners.count() {
                 while self.accept(listener, Expect::Events) {}
