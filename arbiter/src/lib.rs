@@ -29,6 +29,7 @@ mod identity;
 mod interpreter;
 mod listeners;
 mod load;
+mod memory;
 mod perform;
 mod pidfile;
 mod reap;

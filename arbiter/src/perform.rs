@@ -84,6 +84,12 @@ impl Stage {
         listeners.iter().map(|listener| listener.unaccepted()).fold(0, u32::saturating_add)
     }
 
+    /// What a generation was made from.
+    #[must_use]
+    pub(crate) fn settings(&self, generation: u64) -> Option<&Settings> {
+        self.loaded.get(&generation).map(|loaded| &loaded.settings)
+    }
+
     /// Carries out `actions` in their order.
     pub(crate) fn perform(&mut self, actions: Vec<Action>, channels: &mut Channels) -> Outcome {
         let mut outcome = Outcome::default();

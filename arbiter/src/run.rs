@@ -18,6 +18,7 @@ use crate::event_loop::EventLoop;
 use crate::fleet::{Fleet, Phase};
 use crate::listeners::Patience;
 use crate::load;
+use crate::memory::{self, Gauge};
 use crate::perform::Stage;
 use crate::pidfile::Pidfile;
 use crate::scale;
@@ -63,6 +64,7 @@ fn start_and_supervise(settings: Settings, sources: Sources, mut inherited: Inhe
 fn supervise(mut fleet: Fleet, mut stage: Stage, event_loop: &mut EventLoop) -> std::io::Result<ExitCode> {
     let mut events = VecDeque::from([Event::Tick { busy: Vec::new() }]);
     let (mut decided, mut sampled) = (Duration::ZERO, Duration::ZERO);
+    let mut gauge = Gauge::default();
     loop {
         while let Some(event) = events.pop_front() {
             if !matches!(event, Event::Load { .. }) {
@@ -83,8 +85,9 @@ fn supervise(mut fleet: Fleet, mut stage: Stage, event_loop: &mut EventLoop) -> 
         stage.service.turn(takes_long, now);
         let look = next_look(&stage, &watched, now);
         let sample = fleet.follows_load().then(|| sampled.saturating_add(scale::EVERY));
+        let subjects = memory::subjects(&fleet, |generation| stage.settings(generation));
         let turn = stage.service.next_turn(takes_long);
-        let mut due = [look, sample, turn].into_iter().flatten().min();
+        let mut due = [look, sample, turn, gauge.due(&subjects)].into_iter().flatten().min();
         if let Some(control) = &mut event_loop.control {
             control.answer(&fleet, stage.scoreboard(), now);
             due = due.into_iter().chain(control.next_deadline()).min();
@@ -98,6 +101,7 @@ fn supervise(mut fleet: Fleet, mut stage: Stage, event_loop: &mut EventLoop) -> 
         if events.is_empty() || look.is_some_and(|look| look <= now) {
             events.push_back(Event::Tick { busy: busy(&stage, &watched) });
         }
+        events.extend(gauge.look(&subjects, stamp::monotonic()));
     }
 }
 

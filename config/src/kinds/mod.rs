@@ -13,7 +13,6 @@ mod paths;
 mod texts;
 mod workers;
 
-pub use numbers::MOST_WORKERS;
 use std::ops::Range;
 use std::path::Path;
 
@@ -24,7 +23,7 @@ pub(crate) use choices::{Choice, Choices};
 pub(crate) use headers::{HeaderNames, SchemeHeaders, default_scheme_headers};
 pub(crate) use lists::{BindList, PathList, Variables, WarmupList};
 pub(crate) use networks::Networks;
-pub(crate) use numbers::{DAY, HOUR, MINUTE, MemoryLimit, Size, Time, Whole, WorkerCount};
+pub(crate) use numbers::{DAY, HOUR, MINUTE, MemoryLimit, Size, Time, Whole};
 pub use paths::LogTarget;
 pub(crate) use paths::{Chdir, Interpreter, LogTo, OptionalPath, SocketPath, absolute};
 pub(crate) use texts::{Switch, Text};

@@ -8,6 +8,7 @@ use tapster_config::{
     Settings, Workers,
 };
 
+#[expect(clippy::too_many_lines, reason = "a line for each setting")]
 fn every_setting_changed() -> Settings {
     Settings {
         wsgi_app: "pkg.mod:site.app()".into(),
@@ -121,6 +122,7 @@ fn what_looks_like_a_variable_is_printed_so_that_it_stays_as_it_is() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a line for each setting")]
 fn the_text_is_plain_toml() {
     let mut settings = Settings { env: vec![("A".into(), "1".into())], ..Settings::default() };
     settings.wsgi_app = "site:app".into();
