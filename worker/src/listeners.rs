@@ -112,6 +112,12 @@ impl Listeners {
         Ok(())
     }
 
+    /// Whether a sibling has nothing to do, and would have no more connections than this worker, which has so many, if it took one
+    /// of them over.
+    pub(crate) fn has_idler_sibling(&self, connections: usize) -> bool {
+        self.siblings.iter().any(|sibling| sibling.is_freer_than(connections.saturating_sub(1)))
+    }
+
     /// Whether accepting can succeed, as far as this process knows.
     pub(crate) fn can_accept(&self, now: Millis) -> bool {
         now >= self.resume_at

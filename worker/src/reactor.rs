@@ -94,6 +94,8 @@ pub(crate) struct Reactor {
     most_connections: usize,
     /// How many of them could be closed for another.
     spare: usize,
+    /// Workers come with the load, and are to have their share of it.
+    spreads: bool,
     full_notices: Seldom,
     /// When memory may be given back to the system, at the earliest.
     trims_at: Millis,
@@ -190,6 +192,7 @@ impl Reactor {
             most_connections: settings.worker_connections as usize,
             trims_at: 0,
             spare: 0,
+            spreads: settings.workers.is_range(),
             full_notices: Seldom::default(),
             worn_at: wear::limit(settings.max_requests, settings.max_requests_jitter),
         })

@@ -53,6 +53,21 @@ impl Reactor {
             tools.common.board.set_running(tools.turns.running());
         }
         self.deadlines.watch(key, seat.deadline_mut());
+        if self.tools.turns.waiting() > 0 {
+            self.pass_on();
+        }
+    }
+
+    /// While requests wait here, a connection does not stay whose next one an idle sibling would take: a worker that was started
+    /// for the load can only have of it what comes by new connections, and a proxy keeps those that it has.
+    #[cold]
+    fn pass_on(&mut self) {
+        if let Some(job) = &mut self.job
+            && self.spreads
+            && self.listeners.has_idler_sibling(self.seats.len())
+        {
+            job.stays = false;
+        }
     }
 
     /// The poll has told something of a connection whose request is in the application.
