@@ -66,6 +66,33 @@ def test_a_request_that_ends_its_worker_is_named_with_the_workers_end(serve, pat
     server.wait_log(rf"Worker died .*pid: {victim}.*: {end}; it was running GET /{pattern} {FOR}\n")
 
 
+def test_sigabrt_shows_where_a_worker_is_and_names_what_it_was_running(serve, tmp_path):
+    server = serve("ops:application", "--threads", "2")
+    victim, started = server.live()[0].pid, tmp_path / "started"
+    with server.wire() as wire:
+        wire.get(f"/sleep?60,{started}")
+        wait_until(started.exists, what="the request runs")
+        kill([victim], signal.SIGABRT)
+        lost(wire)
+    server.wait_log(r'Fatal Python error: Aborted\n(.*\n)*?.*  File ".*ops\.py", line \d+ in sleep')
+    server.wait_log(rf"Worker died .*pid: {victim}.*: killed by SIGABRT; it was running GET /sleep\?60,\S+ {FOR}\n")
+    wait_until(lambda: server.live() and server.get("/hello").status == 200, 15, "another worker serves")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT], ids=["TERM", "QUIT"])
+def test_a_worker_told_to_end_by_somebody_finishes_its_request_and_is_replaced(serve, tmp_path, number):
+    server = serve("ops:application", workers=1)
+    victim, started = server.live()[0].pid, tmp_path / "started"
+    with server.wire() as wire:
+        wire.get(f"/sleep?0.5,{started}")
+        wait_until(started.exists, what="the request runs")
+        kill([victim], number)
+        assert wire.reply().json == victim
+    said = server.wait_log(rf"Worker ended .*pid: {victim}.*: exited with status 0; it was told to end, but not by the arbiter.*\n")
+    assert "was running" not in said[0]
+    wait_until(lambda: server.live() and server.get("/hello").status == 200, 15, "another worker serves")
+
+
 def test_a_request_line_that_is_long_is_cut_and_one_that_is_strange_forges_no_line(serve, tmp_path):
     server = serve("ops:application")
     victim, started = server.live()[0].pid, tmp_path / "started"

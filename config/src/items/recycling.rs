@@ -45,7 +45,7 @@ macro_rules! recycling {
         memory_interval: Duration = Duration::from_secs(5); Time { min: 1000, max: HOUR };
         {
             brief: "How often the memory of each worker is measured, where a limit is set.",
-            long: "The kernel goes through all pages of the process for that, which takes about a millisecond for each \
+            long: "The kernel goes through all pages of the process for that, which takes some milliseconds for each \
                    100 MB, and holds up what the process maps or unmaps meanwhile. Workers are measured one by one, spread \
                    over this time.",
             value: "DURATION",
