@@ -5,6 +5,7 @@
 //! `check`, and `ask`, which asks a server that runs.
 #![forbid(unsafe_code)]
 
+pub mod activation;
 pub mod ask;
 pub mod check;
 pub mod run;

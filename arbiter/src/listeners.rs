@@ -113,6 +113,7 @@ pub(crate) fn open_all(
     patience: Patience,
     inherited: &mut Inherited,
 ) -> Result<Vec<Rc<Listener>>, BindError> {
+    let binds = &by_number(binds, inherited)?;
     let mut unshared: Vec<&Rc<Listener>> = open.iter().collect();
     let mut share = |bind: &Bind| {
         let position = unshared.iter().position(|listener| listener.bind == *bind)?;
@@ -147,6 +148,34 @@ pub(crate) fn open_all(
 /// Why the path can't be had.
 pub(crate) fn open_private(path: &Path, backlog: u32, patience: Patience) -> Result<Listener, BindError> {
     bound::private(path, backlog, patience)
+}
+
+/// The addresses, with the numbers of the sockets in place of the names that they were passed under.
+fn by_number(binds: &[Bind], inherited: &Inherited) -> Result<Vec<Bind>, BindError> {
+    let mut found: Vec<Bind> = Vec::new();
+    for bind in binds {
+        let Bind::Passed(name) = bind else {
+            found.push(bind.clone());
+            continue;
+        };
+        let numbers = inherited.names().iter().filter(|(_, known)| known == name).map(|(number, _)| Bind::Fd(*number));
+        let before = found.len();
+        found.extend(numbers);
+        if found.len() == before {
+            let known: Vec<&str> = inherited.names().iter().map(|(_, known)| known.as_str()).collect();
+            let known = if known.is_empty() { "none at all".to_owned() } else { known.join(", ") };
+            let reason = format!("no socket was passed to tapster under this name (LISTEN_FDNAMES); there is {known}");
+            return Err(BindError::new(bind, Cause::Unfit(reason)));
+        }
+    }
+    // One that is named both ways is one all the same; several addresses may ask for a free port.
+    let mut seen: Vec<Bind> = Vec::new();
+    found.retain(|bind| {
+        let is_new = !matches!(bind, Bind::Fd(_)) || !seen.contains(bind);
+        seen.push(bind.clone());
+        is_new
+    });
+    Ok(found)
 }
 
 /// An address that is in use may be so by this server itself.

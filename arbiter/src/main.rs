@@ -6,20 +6,21 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use tapster::{check, complain, run};
+use tapster::{activation, check, complain, run};
 use tapster_config::{Invocation, Sources, load};
 use tapster_sys::fds::Inherited;
 
 fn main() -> ExitCode {
     // First of all: what is opened later was not inherited.
-    let inherited = Inherited::of_process();
-    let sources = match Sources::of_process() {
+    let mut inherited = Inherited::of_process();
+    let mut sources = match Sources::of_process() {
         Ok(sources) => sources,
         Err(error) => {
             complain(&format!("the working directory can't be read: {error}"));
             return ExitCode::FAILURE;
         }
     };
+    activation::take_note(&mut sources, &mut inherited);
     let exit = match load(&sources) {
         Ok(Invocation::Serve(settings)) => run::serve(*settings, sources, inherited),
         Ok(Invocation::CheckConfig(settings)) => check::check(&settings),

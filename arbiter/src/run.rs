@@ -10,6 +10,7 @@ use tapster_ipc::{ExitCode, Slot};
 use tapster_sys::fds::Inherited;
 use tapster_sys::{lifeline, signals, stamp};
 
+use crate::activation;
 use crate::complain;
 use crate::control::Control;
 use crate::decide::decide;
@@ -52,6 +53,7 @@ fn start_and_supervise(settings: Settings, sources: Sources, mut inherited: Inhe
         event_loop.open_control(path)?;
     }
     let limits = load::limits(&settings);
+    activation::tell(&settings, &sources, &inherited);
     let loaded = load::load(settings, &[], Patience::START, &mut inherited)?;
     let mut stage = Stage::new(sources, inherited, loaded).map_err(system("can't make the scoreboard"))?;
     stage.service.become_main();

@@ -32,6 +32,8 @@ pub enum Bind {
     },
     /// `fd://N`: a listening socket, inherited under this number.
     Fd(i32),
+    /// `fd://NAME`: the listening sockets that a service manager passed under this name.
+    Passed(String),
 }
 
 impl fmt::Display for Bind {
@@ -42,6 +44,7 @@ impl fmt::Display for Bind {
             Self::Unix { path } => write!(f, "unix:{}", path.display()),
             Self::Abstract { name } => write!(f, "unix:@{name}"),
             Self::Fd(number) => write!(f, "fd://{number}"),
+            Self::Passed(name) => write!(f, "fd://{name}"),
         }
     }
 }
@@ -54,9 +57,8 @@ impl FromStr for Bind {
         if let Some(path) = text.strip_prefix("unix://").or_else(|| text.strip_prefix("unix:")) {
             return unix(path);
         }
-        if let Some(number) = text.strip_prefix("fd://") {
-            let number = number.parse().ok().filter(|number| *number >= 0);
-            return number.map(Self::Fd).ok_or_else(|| "after fd:// comes the number of a descriptor".to_owned());
+        if let Some(which) = text.strip_prefix("fd://") {
+            return inherited(which);
         }
         let address = text.strip_prefix("tcp://").unwrap_or(text);
         if let Some((scheme, rest)) = address.split_once("://") {
@@ -67,6 +69,25 @@ impl FromStr for Bind {
         }
         tcp(address)
     }
+}
+
+/// The part after `fd://`.
+fn inherited(which: &str) -> Result<Bind, String> {
+    if which.bytes().all(|byte| byte.is_ascii_digit())
+        && let Ok(number) = which.parse()
+    {
+        return Ok(Bind::Fd(number));
+    }
+    // What systemd takes for a name (FileDescriptorName=), but for what could not stand in a list, or looks like a number.
+    let is_letter = |byte: u8| byte.is_ascii_graphic() && !b":,/".contains(&byte);
+    if which.starts_with(|first: char| first.is_ascii_alphabetic())
+        && which.bytes().all(is_letter)
+        && which.len() <= 255
+    {
+        return Ok(Bind::Passed(which.to_owned()));
+    }
+    Err("after fd:// comes the number of a descriptor, or the name of a socket that a service manager passes"
+        .to_owned())
 }
 
 /// The part after `unix:`.
@@ -162,6 +183,8 @@ mod tests {
             ("unix:@app", "unix:@app"),
             ("unix:\0app", "unix:@app"),
             ("fd://3", "fd://3"),
+            ("fd://web", "fd://web"),
+            ("fd://tapster.socket", "fd://tapster.socket"),
         ];
         for (text, canonical) in table {
             assert_eq!(read(text).as_deref(), Ok(canonical), "{text}");
@@ -188,11 +211,12 @@ mod tests {
             ("a b:80", "\"a b\" is not the name or address of a host"),
             ("unix:", "after unix: comes the path of the socket, or @ and a name"),
             ("unix:@", "after unix: comes the path of the socket, or @ and a name"),
-            ("fd://", "after fd:// comes the number of a descriptor"),
-            ("fd://-1", "after fd:// comes the number of a descriptor"),
         ];
         for (text, reason) in table {
             assert_eq!(read(text), Err(reason.to_owned()), "{text}");
+        }
+        for text in ["fd://", "fd://-1", "fd://99999999999", "fd://a:b", "fd://a b", "fd://3rd"] {
+            assert!(read(text).unwrap_err().starts_with("after fd:// comes the number of a descriptor, or"), "{text}");
         }
         let long = format!("unix:/{}", "x".repeat(107));
         assert_eq!(read(&long), Err("it has 108 bytes, and the system allows a socket 107".to_owned()));

@@ -206,7 +206,7 @@ mod tests {
 
     fn of(args: &[&str]) -> Result<ControlInvocation, Errors> {
         let args = args.iter().map(Into::into).collect();
-        load_control(&Sources { args, env: [].into(), cwd: "/no/such/directory".into() })
+        load_control(&Sources { args, env: [].into(), cwd: "/no/such/directory".into(), passed: Vec::new() })
     }
 
     fn asks(args: &[&str]) -> ControlCommand {

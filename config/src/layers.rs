@@ -57,6 +57,9 @@ pub fn load(sources: &Sources) -> Result<Invocation, Errors> {
     layers.faults.extend(faults);
     layers.take(given);
     layers.take(run.given);
+    if !sources.passed.is_empty() && !layers.mentions("bind") {
+        layers.settings.bind.clone_from(&sources.passed);
+    }
     layers.complete(&sources.cwd);
     if run.purpose != Purpose::Print && !layers.mentions("wsgi_app") {
         layers.faults.push(no_application());

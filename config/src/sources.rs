@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::Bind;
+
 /// The outside world as far as settings are concerned; files apart, [`crate::load`] looks at nothing else.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -16,10 +18,12 @@ pub struct Sources {
     pub env: BTreeMap<String, String>,
     /// The working directory: `tapster.toml` is looked for in it, and `chdir` starts from it.
     pub cwd: PathBuf,
+    /// The sockets that a service manager has passed to this process: what is listened at where no source sets `bind`.
+    pub passed: Vec<Bind>,
 }
 
 impl Sources {
-    /// Collects them from the running process.
+    /// Collects them from the running process, but for what was passed to it.
     ///
     /// # Errors
     ///
@@ -30,6 +34,7 @@ impl Sources {
             args: std::env::args_os().skip(1).collect(),
             env: std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect(),
             cwd: named(std::env::current_dir()?, std::env::var_os("PWD").map(PathBuf::from)),
+            passed: Vec::new(),
         })
     }
 }

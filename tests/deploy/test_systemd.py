@@ -10,7 +10,7 @@ from harness.waiting import always
 from testbed.deployment import Deployment
 from testbed.machine import Machine
 from testbed.tools import needs, run
-from testbed.unit import SHARED, Unit
+from testbed.unit import DEPLOY, SHARED, Unit
 
 pytestmark = [
     pytest.mark.tapster,
@@ -212,6 +212,38 @@ def test_stop_lets_a_running_request_finish(unit, background):
     unit.systemctl("stop")
     assert answer.result(20) == "finished"
     assert unit.property("Result") == "success"
+
+
+@pytest.fixture
+def socket_unit(unit):
+    """deploy/systemd/tapster.socket, on the unit's port, with settings that name no address."""
+    port = unit.port
+    unit.configure({"TAPSTER_WORKERS": 1})
+    folder = "/run/systemd/system/tapster.socket.d"
+    unit.machine.shell(f"""
+        install -D -m 644 {DEPLOY}/systemd/tapster.socket /etc/systemd/system/tapster.socket
+        mkdir -p {folder}
+        printf '[Socket]\\nListenStream=\\nListenStream=127.0.0.1:{port}\\n' > {folder}/test.conf
+        systemctl daemon-reload
+        systemctl start tapster.socket
+    """)
+    yield unit
+    unit.machine.shell(f"systemctl stop tapster.socket; rm -r {folder} /etc/systemd/system/tapster.socket")
+    unit.reset()
+    unit.configure({"TAPSTER_BIND": f"127.0.0.1:{port}", "TAPSTER_WORKERS": 2})
+
+
+def test_socket_unit_starts_the_server_at_the_first_request_and_outlives_it(socket_unit):
+    assert socket_unit.property("ActiveState") == "inactive"
+    assert socket_unit.ask() == "one"
+    assert "has passed fd://3 (tapster.socket)" in socket_unit.journal()
+    socket_unit.deployment.roll_out("two")
+    socket_unit.systemctl("reload")
+    wait_until(lambda: socket_unit.ask() == "two", 20, "the new version")
+    arbiter = socket_unit.main_pid()
+    socket_unit.systemctl("restart", "--no-block")
+    # Not one is refused, whenever it comes.
+    wait_until(lambda: socket_unit.ask() == "two" and socket_unit.main_pid() not in (0, arbiter), 30, "a new arbiter")
 
 
 def test_killed_arbiter_is_started_again(unit):

@@ -69,10 +69,11 @@ fn try_once(at: &Bind, backlog: u32, inherited: &mut Inherited) -> Result<Listen
             socket
         }
         Bind::Fd(number) => take(*number, inherited)?,
+        Bind::Passed(_) => return Err(Errno::EBADF.into()),
     };
     let path = match at {
         Bind::Unix { path } => Some(bound_path(path)?),
-        Bind::Tcp { .. } | Bind::Abstract { .. } | Bind::Fd(_) => None,
+        Bind::Tcp { .. } | Bind::Abstract { .. } | Bind::Fd(_) | Bind::Passed(_) => None,
     };
     if !matches!(at, Bind::Fd(_)) {
         tapster_sys::fds::listen(socket.as_fd(), backlog)?;
@@ -138,12 +139,15 @@ pub(super) fn examine(number: i32, inherited: &Inherited) -> Result<(), Cause> {
         return Err(Errno::EINVAL.into());
     }
     let socket = inherited.look(number).ok_or(Errno::EBADF)?;
-    let kind = getsockopt(&socket, sockopt::SockType).map_err(|_| Cause::Unfit("it is not a socket".into()))?;
+    let name = inherited.names().iter().find(|(named, _)| *named == number);
+    let name = name.map_or_else(String::new, |(_, name)| format!(" (it was passed as {name:?})"));
+    let unfit = |reason: &str| Cause::Unfit(format!("{reason}{name}"));
+    let kind = getsockopt(&socket, sockopt::SockType).map_err(|_| unfit("it is not a socket"))?;
     if kind != SockType::Stream {
-        return Err(Cause::Unfit("it is not a stream socket".into()));
+        return Err(unfit("it is not a stream socket"));
     }
     if !getsockopt(&socket, sockopt::AcceptConn)? {
-        return Err(Cause::Unfit("it is a socket, but does not listen".into()));
+        return Err(unfit("it is a socket, but does not listen"));
     }
     Ok(())
 }

@@ -11,7 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 /// The same numbers may be those of this process's own files by the time that somebody names one (`fd://N`), so they are
 /// written down before anything is opened.
 #[derive(Debug, Default)]
-pub struct Inherited(BTreeSet<RawFd>);
+pub struct Inherited {
+    open: BTreeSet<RawFd>,
+    named: Vec<(RawFd, String)>,
+}
 
 impl Inherited {
     /// Looks what is open. To be called before this process opens anything; a second call finds nothing, so that no
@@ -26,7 +29,19 @@ impl Inherited {
         // Collected first: the folder that is being read is a descriptor too, and is closed by then.
         let numbers: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")
             .map_or_else(|_| Vec::new(), |entries| entries.filter_map(number).collect());
-        Self(numbers.into_iter().filter(|&number| number > 2 && is_open(number)).collect())
+        let open = numbers.into_iter().filter(|&number| number > 2 && is_open(number)).collect();
+        Self { open, named: Vec::new() }
+    }
+
+    /// Gives descriptors names, by which their parent calls them; whether they are open is not looked at.
+    pub fn name(&mut self, named: Vec<(RawFd, String)>) {
+        self.named = named;
+    }
+
+    /// The names that descriptors have been given, in order; also of such as have been taken.
+    #[must_use]
+    pub fn names(&self) -> &[(RawFd, String)] {
+        &self.named
     }
 
     /// The descriptor of that number, to look at, if it was inherited and has not been taken.
@@ -34,7 +49,7 @@ impl Inherited {
     pub fn look(&self, number: RawFd) -> Option<BorrowedFd<'_>> {
         // SAFETY: it was open before this process opened anything and is in the set until somebody takes it, so nothing
         // here has closed it; the borrow of the set keeps it from being taken meanwhile.
-        self.0.contains(&number).then(|| unsafe { BorrowedFd::borrow_raw(number) })
+        self.open.contains(&number).then(|| unsafe { BorrowedFd::borrow_raw(number) })
     }
 
     /// Takes ownership of it, and sets its close-on-exec flag.
@@ -42,7 +57,7 @@ impl Inherited {
     /// # Errors
     /// `EBADF` where it was not inherited, or has been taken.
     pub fn take(&mut self, number: RawFd) -> io::Result<OwnedFd> {
-        if !self.0.remove(&number) {
+        if !self.open.remove(&number) {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
         adopt(number)

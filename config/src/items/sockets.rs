@@ -6,11 +6,15 @@ macro_rules! sockets {
     ($next:ident $($rest:tt)*) => { $next! { $($rest)* section "Sockets" {
         bind: Vec<Bind> = vec![Bind::Tcp { host: "127.0.0.1".to_owned(), port: 8000 }]; BindList;
         {
-            brief: "Where to listen: HOST:PORT, :PORT (every IPv4 address), [IPV6]:PORT, unix:PATH or fd://N.",
+            brief: "Where to listen: HOST:PORT, :PORT (every IPv4 address), [IPV6]:PORT, unix:PATH, fd://N or fd://NAME.",
             long: "In the file a list or a text, elsewhere separated by commas; the flag may be repeated. A host \
                    alone gets port 8000; port 0 takes a free one. `[::]:PORT` is every IPv6 address and no IPv4 one: for \
                    both, name both. `unix:@NAME` is a socket in Linux's abstract \
-                   namespace. `fd://N` is a listening socket that was inherited under this number. A socket with a \
+                   namespace. `fd://N` is a listening socket that was inherited under this number, and `fd://NAME` is each that \
+                   a service manager has passed under this name (systemd's `FileDescriptorName=`; without that it is the \
+                   name of the socket unit, as in `fd://tapster.socket`). Where `bind` is not set at all, all \
+                   sockets that were so passed (`LISTEN_FDS`, for the process `LISTEN_PID`) are listened at, and \
+                   nothing else. A socket with a \
                    path may be connected to by every user (mode 0777, whatever the umask), so that a proxy of another \
                    user can; who may is for the permissions of its directory to say. At most 60 addresses.",
             short: Some('b'),

@@ -16,7 +16,7 @@ const MOST_BINDS: usize = 60;
 
 impl Described for BindList {
     fn expected(&self) -> String {
-        "an address (HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH or fd://N) or a list of them".to_owned()
+        "an address (HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH, fd://N or fd://NAME) or a list of them".to_owned()
     }
 
     fn shape(&self) -> Shape {
@@ -33,7 +33,7 @@ impl Kind for BindList {
         for (part, text) in parts(self, node)? {
             match text.trim().parse::<Bind>() {
                 Err(reason) => {
-                    let expected = "must be an address (HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH or fd://N)";
+                    let expected = "must be an address (HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH, fd://N or fd://NAME)";
                     complaints.push(Complaint::of(&part, format!("{expected}, not {text:?}: {reason}")));
                 }
                 Ok(bind) if binds.contains(&bind) && !matches!(bind, Bind::Tcp { port: 0, .. }) => {

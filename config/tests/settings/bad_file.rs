@@ -38,7 +38,7 @@ A = 1
 tapster.toml:3:11: `workers` must be a whole number from 1 to 1024, "auto", or a range such as "2-8" or { min = 2, max = 8 }, not 0
   3 | workers = 0
     |           ^
-tapster.toml:4:10: `bind` must be an address (HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH or fd://N), not "localhost:http": "http" is not a port (0 to 65535)
+tapster.toml:4:10: `bind` must be an address (HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH, fd://N or fd://NAME), not "localhost:http": "http" is not a port (0 to 65535)
   4 |  bind = ['localhost:http', ':80', ':80']
     |          ^^^^^^^^^^^^^^^^
 tapster.toml:4:35: `bind` names 0.0.0.0:80 twice
@@ -111,7 +111,7 @@ fn values_of_a_wrong_type_are_refused() {
         ("wsgi_app = true", "1:12: `wsgi_app` must be a text that is not empty, not true"),
         (
             "bind = 8000",
-            "1:8: `bind` must be an address (HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH or fd://N) or a list of them, not 8000",
+            "1:8: `bind` must be an address (HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH, fd://N or fd://NAME) or a list of them, not 8000",
         ),
         ("bind = []", "1:8: `bind` must name at least one address"),
         ("bind = ['a', 1]", "1:14: `bind` must be a list of texts, not of 1"),

@@ -11,6 +11,19 @@ fn texts(binds: &[Bind]) -> Vec<String> {
 }
 
 #[test]
+fn passed_sockets_are_listened_at_where_no_source_says_at_what() {
+    let passed = vec![Bind::Fd(3), Bind::Fd(4)];
+    let mut world = World::new();
+    world.sources.passed.clone_from(&passed);
+    assert_eq!(world.settings().bind, passed);
+    for world in [World::new().file("bind = \":1\"\n"), World::new().variable("PORT", "1")] {
+        let mut world = world;
+        world.sources.passed.clone_from(&passed);
+        assert_eq!(world.settings().bind, [Bind::Tcp { host: "0.0.0.0".into(), port: 1 }]);
+    }
+}
+
+#[test]
 fn the_defaults_are_the_documented_ones() {
     let world = World::new();
     let settings = world.settings();

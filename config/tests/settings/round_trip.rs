@@ -22,6 +22,7 @@ fn every_setting_changed() -> Settings {
             Bind::Unix { path: "/run/a,b.sock".into() },
             Bind::Abstract { name: "näme".into() },
             Bind::Fd(7),
+            Bind::Passed("web.socket".into()),
         ],
         backlog: 1,
         workers: Workers { min: 2, max: 33 },

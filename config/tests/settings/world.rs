@@ -18,7 +18,7 @@ impl World {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let cwd = std::env::temp_dir().join(format!("tapster-config-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&cwd).unwrap();
-        Self { sources: Sources { args: vec!["site:app".into()], env: [].into(), cwd } }
+        Self { sources: Sources { args: vec!["site:app".into()], env: [].into(), cwd, ..Sources::default() } }
     }
 
     /// With `tapster.toml`.

@@ -20,6 +20,7 @@ class Unit:
     def __init__(self, machine: Machine, deployment: Deployment, port: int):
         self.machine = machine
         self.deployment = deployment
+        self.port = port
         self._address = ("127.0.0.1", port)
 
     def install(self):
