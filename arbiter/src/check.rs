@@ -41,7 +41,7 @@ fn import(settings: &Settings) -> Result<(), (ExitCode, String)> {
     let identity = Identity::of(settings).map_err(|reason| (ExitCode::Failed, reason))?;
     let scoreboard = Scoreboard::create().map_err(failed)?;
     let (listeners, scoreboard, identity) = (&[], &scoreboard, &identity);
-    let recipe = Recipe { generation: 1, settings, listeners, identity, scoreboard, check: true };
+    let recipe = Recipe { generation: 1, settings, listeners, identity, scoreboard, is_daemon: false, check: true };
     let (_pid, channel) = template(&recipe).map_err(failed)?;
     let deadline = limits(settings).boot.map(|boot| stamp::monotonic().saturating_add(boot));
     loop {

@@ -13,14 +13,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use nix::unistd::{dup2_stderr, dup2_stdout};
 use tapster_config::Settings;
 use tapster_ipc::channel::ChildChannel;
-use tapster_ipc::{ExitCode, Report};
+use tapster_ipc::{ExitCode, Report, logging};
 use tapster_sys::fork::exit_now;
 use tapster_sys::interpreter::{c_string, run};
 use tapster_sys::{environment, fds, lifeline, signals};
 
 use crate::interpreter::{Interpreter, find};
+use crate::load::log_file;
 use crate::spawn::Recipe;
 use crate::systemd;
 
@@ -87,6 +89,11 @@ fn prepare(channel: i32, recipe: &Recipe<'_>, arbiter: i32) -> Result<(), String
         let (user, group) = (user.as_deref().unwrap_or("(not set)"), group.as_deref().unwrap_or("(not set)"));
         format!("the application can't run as user = {user}, group = {group}: {error}")
     })?;
+    if let Some(log) = log_file(recipe.settings).filter(|_| recipe.is_daemon) {
+        // Python's last words, and those of C code, go nowhere else.
+        let opened = logging::open(log).and_then(|log| Ok((dup2_stdout(&log)?, dup2_stderr(&log)?)));
+        opened.map_err(|error| format!("can't open error_logfile {}: {error}", log.display()))?;
+    }
     // After that: who becomes another user loses it.
     lifeline::on_parent_death(Signal::SIGKILL).map_err(failed)?;
     if nix::unistd::getppid().as_raw() != arbiter {

@@ -24,6 +24,7 @@ pub mod throttle;
 // Mechanism: each file acts, and decides nothing.
 mod channels;
 mod control;
+mod daemon;
 mod door;
 mod event_loop;
 mod identity;

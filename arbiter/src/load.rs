@@ -105,7 +105,8 @@ fn rules(settings: &Settings) -> Rules {
     }
 }
 
-fn log_file(settings: &Settings) -> Option<&Path> {
+/// The file that is logged to; `None` is the standard error stream.
+pub(crate) fn log_file(settings: &Settings) -> Option<&Path> {
     match &settings.error_logfile {
         LogTarget::File(path) => Some(path),
         LogTarget::Stderr => None,

@@ -14,8 +14,9 @@ use tapster_ipc::{ExitCode, Order, Report, Scoreboard, Slot, channel, logging};
 use tapster_sys::fds::Inherited;
 use tapster_sys::stamp;
 
-use crate::action::Action;
+use crate::action::{Action, Notice};
 use crate::channels::Channels;
+use crate::daemon::Background;
 use crate::event::Event;
 use crate::fleet::Child;
 use crate::listeners::Listener;
@@ -39,6 +40,8 @@ pub(crate) struct Stage {
     waiting: Option<Loaded>,
     /// The service manager, if there is one.
     pub service: Service,
+    /// The command that waits for a server in the background to be ready.
+    pub background: Option<Background>,
     /// Listeners that wait for their queues to be emptied while the server stops.
     closing: Vec<Rc<Listener>>,
 }
@@ -68,6 +71,7 @@ impl Stage {
             loaded: BTreeMap::from([(1, first)]),
             waiting: None,
             service: Service::of_process(),
+            background: None,
             closing: Vec::new(),
         })
     }
@@ -118,7 +122,7 @@ impl Stage {
                 Action::Forget { generation } => drop(self.loaded.remove(&generation)),
                 Action::CloseListeners { at_once } => self.close_listeners(at_once),
                 Action::RefuseConnections => self.refuse_connections(),
-                Action::Notify(notice) => self.service.notify(&notice),
+                Action::Notify(notice) => self.notify(&notice),
                 Action::Exit(exit) => outcome.exit = Some(exit),
             }
         }
@@ -128,6 +132,16 @@ impl Stage {
     fn log_running(&self, level: Level, text: &str, slot: u32) {
         let running = self.scoreboard.slot(slot).map(Slot::running).unwrap_or_default();
         log::log!(level, "{text}{}", running::clause(&running, stamp::monotonic()));
+    }
+
+    fn notify(&mut self, notice: &Notice) {
+        self.service.notify(notice);
+        if *notice == Notice::Ready
+            && let Some(background) = self.background.take()
+            && let Err(error) = background.ready()
+        {
+            log::error!("The command that started the server can't be let go: {error}");
+        }
     }
 
     fn spawn_template(&self, generation: u64, channels: &mut Channels) -> Vec<Event> {
@@ -141,6 +155,7 @@ impl Stage {
             listeners: &loaded.listeners,
             identity: &loaded.identity,
             scoreboard: &self.scoreboard,
+            is_daemon: self.original.daemon,
             check: false,
         };
         match spawn::template(&recipe) {

@@ -13,6 +13,7 @@ use tapster_sys::{lifeline, signals, stamp};
 use crate::activation;
 use crate::complain;
 use crate::control::Control;
+use crate::daemon::{self, Background, Detached};
 use crate::decide::decide;
 use crate::event::Event;
 use crate::event_loop::EventLoop;
@@ -28,11 +29,20 @@ use crate::scale;
 /// process was started with.
 #[must_use]
 pub fn serve(settings: Settings, sources: Sources, inherited: Inherited) -> ExitCode {
+    let background = match settings.daemon.then(|| daemon::detach(&settings)).transpose() {
+        Ok(Some(Detached::Command(exit))) => return exit,
+        Ok(Some(Detached::Server(background))) => Some(background),
+        Ok(None) => None,
+        Err(reason) => {
+            complain(&reason);
+            return ExitCode::Failed;
+        }
+    };
     if let Err(reason) = load::start_log(&settings) {
         complain(&reason);
         return ExitCode::Failed;
     }
-    match start_and_supervise(settings, sources, inherited) {
+    match start_and_supervise(settings, sources, inherited, background) {
         Ok(exit) => exit,
         Err(reason) => {
             log::error!("{reason}");
@@ -41,7 +51,12 @@ pub fn serve(settings: Settings, sources: Sources, inherited: Inherited) -> Exit
     }
 }
 
-fn start_and_supervise(settings: Settings, sources: Sources, mut inherited: Inherited) -> Result<ExitCode, String> {
+fn start_and_supervise(
+    settings: Settings,
+    sources: Sources,
+    mut inherited: Inherited,
+    background: Option<Background>,
+) -> Result<ExitCode, String> {
     log::info!("Starting tapster {}", env!("CARGO_PKG_VERSION"));
     let system = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
     // Signals first: from here on one ends the server in order, and leaves no file behind.
@@ -56,6 +71,7 @@ fn start_and_supervise(settings: Settings, sources: Sources, mut inherited: Inhe
     activation::tell(&settings, &sources, &inherited);
     let loaded = load::load(settings, &[], Patience::START, &mut inherited)?;
     let mut stage = Stage::new(sources, inherited, loaded).map_err(system("can't make the scoreboard"))?;
+    stage.background = background;
     stage.service.become_main();
     let exit = supervise(Fleet::new(limits), stage, &mut event_loop).map_err(system("can't wait for events"));
     drop(pidfile);

@@ -28,6 +28,8 @@ pub(crate) struct Recipe<'a> {
     pub identity: &'a Identity,
     /// Where its workers say what they are doing.
     pub scoreboard: &'a Scoreboard,
+    /// Whether the server is in the background: then what is printed goes to the log.
+    pub is_daemon: bool,
     /// Whether it is only to import the application and say whether that went well.
     pub check: bool,
 }

@@ -1,6 +1,6 @@
 //! Settings that are good each for itself and cannot stand together. Pure; called by `layers.rs` once all are read.
 
-use crate::Settings;
+use crate::{LogTarget, Settings};
 
 /// A contradiction: the settings that it is between, and of each what it would have to be, as the rest of a sentence.
 /// The first that some source gives is the one to complain about.
@@ -34,6 +34,16 @@ pub(crate) fn of(settings: &Settings) -> Vec<Sides> {
         found.push([
             ("max_memory_hard", format!("must be at least `max_memory`, {}, or 0, not {}", text(soft), text(hard))),
             ("max_memory", format!("must be at most `max_memory_hard`, {}, not {}", text(hard), text(soft))),
+        ]);
+    }
+    if settings.daemon && settings.error_logfile == LogTarget::Stderr {
+        found.push([
+            (
+                "daemon",
+                "needs a file in `error_logfile`: in the background there is no standard error stream that anybody reads"
+                    .to_owned(),
+            ),
+            ("error_logfile", "must be a file where `daemon` is set, since nobody reads the standard error stream then".to_owned()),
         ]);
     }
     found

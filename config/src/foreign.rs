@@ -62,6 +62,7 @@ const RENAMED: &[(&str, &[&str])] = &[
     ("pythonpath", &["python_path", "pp"]),
     ("env", &["raw_env", "environment", "environ"]),
     ("pid", &["pidfile", "pid_file"]),
+    ("daemon", &["d", "daemonize", "daemonise", "background"]),
     ("user", &["u", "uid", "run_as", "runas"]),
     ("group", &["g", "gid"]),
     ("umask", &["m", "file_mask"]),
@@ -126,10 +127,6 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (
         &["reload_engine", "reload_paths", "reload_include", "reload_tick", "touch_reload"],
         "leave it out: `reload` watches the files that are imported, and `reload_extra_files` names others",
-    ),
-    (
-        &["daemon", "d", "daemonize"],
-        "not supported: Tapster stays in the foreground; let systemd or a container start it",
     ),
     (
         &["certfile", "keyfile", "ca_certs", "cert_reqs", "ciphers", "ssl_version", "ssl", "https"],

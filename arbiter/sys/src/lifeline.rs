@@ -34,6 +34,14 @@ pub fn on_parent_death(signal: Signal) -> io::Result<()> {
     Ok(prctl::set_pdeathsig(Some(signal))?)
 }
 
+/// Undoes [`on_parent_death`]: this process goes on without its parent.
+///
+/// # Errors
+/// The errno of prctl(2).
+pub fn outlive_parent() -> io::Result<()> {
+    Ok(prctl::set_pdeathsig(None)?)
+}
+
 /// Has the kernel kill the program that `command` starts when the thread that starts it ends.
 pub fn end_with_parent(command: &mut Command) {
     // SAFETY: between fork and exec only prctl(2) is called, which is async-signal-safe.

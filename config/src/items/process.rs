@@ -12,6 +12,16 @@ macro_rules! process {
             example: Some(r#""/run/tapster.pid""#),
             reload: Reload::NeedsRestart("other programs look for the running server in the old file"),
         }
+        daemon: bool = false; Switch;
+        {
+            brief: "Go on in the background; the command returns when the first worker is ready.",
+            long: "It returns with the status 0 then, and with the server's own if that ends before, having printed what \
+                   the log says. Until then the boot ends with the command (Ctrl-C). The server has no terminal, and \
+                   needs `error_logfile`: there goes too what the application prints. `pid` names the process \
+                   in the background. Not for systemd or a container, which keep a server in the background themselves.",
+            short: Some('D'),
+            reload: Reload::NeedsRestart("a server goes into the background when it starts"),
+        }
         user: Option<String> = None; Account { names: Names::Users };
         {
             brief: "The user that the application runs as: a name or a number. Only root can choose.",

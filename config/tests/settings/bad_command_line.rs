@@ -32,8 +32,8 @@ fn options_that_do_not_exist_are_told_with_what_to_write() {
             "-k is not an option\n  hint: Tapster has one kind of worker: leave it out; gthread's threads are `threads`",
         ),
         (
-            &["-D"],
-            "-D is not an option\n  hint: not supported: Tapster stays in the foreground; let systemd or a container start it",
+            &["--daemon", "a:b"],
+            "--daemon needs a file in `error_logfile`: in the background there is no standard error stream that anybody reads",
         ),
         (&["--zebra"], "--zebra is not an option\n  hint: `tapster --help` lists the options"),
         (

@@ -170,7 +170,7 @@ fn names_that_hands_remember_lead_to_ours() {
         ("harakiri", "hint: here it is called `timeout`"),
         ("harakiri-graceful-timeout", "hint: here it is called `timeout_grace`"),
         ("queue-timeout", "hint: here it is called `queue_timeout`"),
-        ("daemon", "hint: not supported: Tapster stays in the foreground; let systemd or a container start it"),
+        ("certfile", "hint: not supported: let a proxy in front speak TLS"),
         ("py_autoreload", "hint: here it is called `reload`"),
         ("accesslog", "hint: not supported: let the proxy or the application log requests"),
     ];

@@ -78,6 +78,7 @@ fn every_setting_changed() -> Settings {
         log_level: LogLevel::Critical,
         error_logfile: LogTarget::File("/var/log/tapster".into()),
         pid: Some("/run/tapster.pid".into()),
+        daemon: true,
         user: Some("1000".into()),
         group: Some("www-data".into()),
         initgroups: true,
@@ -185,6 +186,7 @@ hop_by_hop_headers = \"refuse\"
 early_hints = true
 log_level = \"info\"
 error_logfile = \"-\"
+daemon = false
 initgroups = false
 reload = false
 reload_extra_files = []
@@ -215,5 +217,5 @@ fn what_a_reload_cannot_apply_is_named() {
     assert_eq!(old.needing_restart(&old), []);
     let new = every_setting_changed();
     let keys: Vec<_> = old.needing_restart(&new).into_iter().map(|(key, _)| key).collect();
-    assert_eq!(keys, ["pid", "control_socket"]);
+    assert_eq!(keys, ["pid", "daemon", "control_socket"]);
 }
