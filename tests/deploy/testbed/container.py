@@ -37,6 +37,7 @@ def build_image(tree: Path):
         built = CACHE / "built"
         shutil.rmtree(built, ignore_errors=True)
         _install(TAPSTER, built / "out/bin/tapster")
+        _install(TAPSTER.with_name("tapsterctl"), built / "out/bin/tapsterctl")
         _install(TAPSTER.parent / "lib_tapster.so", built / "out/lib/tapster/lib_tapster.so")
         options = ["--isolation=chroot", "--pull-never", f"--build-context=build={built}", f"--build-arg=PYTHON={base}"]
         containerfile = ROOT / "deploy" / "container" / "Containerfile"

@@ -27,6 +27,7 @@ class Unit:
         """The steps of deploy/README.md."""
         self.machine.shell(f"""
             install -D {BUILD}/tapster /usr/local/bin/tapster
+            install -D {BUILD}/tapsterctl /usr/local/bin/tapsterctl
             install -D -m 644 {BUILD}/lib_tapster.so /usr/local/lib/tapster/lib_tapster.so
             install -D -m 644 {DEPLOY}/systemd/tapster.service /etc/systemd/system/tapster.service
             useradd --system --home-dir /srv/app --shell /usr/sbin/nologin tapster
