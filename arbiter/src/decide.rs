@@ -5,6 +5,7 @@
 //! `converge` makes the fleet follow what is wanted, and a reload that is over is concluded (`reloads`). Called by `run`, for
 //! each event in turn.
 
+mod changes;
 mod converge;
 mod deadlines;
 mod deaths;

@@ -43,6 +43,8 @@ pub struct Fleet {
     pub stops_at: Option<Duration>,
     /// The reloads that are under way, and what came of the last one.
     pub reloads: Reloads,
+    /// When a change of files was last taken up (auto-reload): what has changed before is in what was loaded then.
+    pub changes_taken: Duration,
     /// What the service manager was told last.
     pub status: String,
     /// What the load asks for.
@@ -170,6 +172,7 @@ impl Fleet {
             is_paused: false,
             stops_at: None,
             reloads: Reloads::default(),
+            changes_taken: Duration::ZERO,
             status: String::new(),
             scaled: Scaled::default(),
         }
@@ -210,7 +213,8 @@ impl Fleet {
             _ => None,
         };
         let candidates = self.workers.values().filter(|worker| worker.generation == self.target && self.is_reloading());
-        candidates.filter_map(ready_since).min().map(|since| since.saturating_add(EARLY))
+        let probation = self.generations.get(&self.target).map_or(EARLY, |target| target.limits.probation);
+        candidates.filter_map(ready_since).min().map(|since| since.saturating_add(probation))
     }
 
     /// Whether no process is left.

@@ -28,6 +28,8 @@ pub struct Limits {
     pub reload_batch: u32,
     /// How long the server goes on serving after it was told to stop.
     pub drain_delay: Duration,
+    /// How long the first worker of a new generation has to be ready until the others follow. Zero while developing.
+    pub probation: Duration,
 }
 
 impl Limits {

@@ -11,7 +11,7 @@ use tapster_config::{Invocation, LogLevel, LogTarget, Settings, Sources};
 use tapster_ipc::logging;
 use tapster_sys::fds::Inherited;
 
-use crate::fleet::Limits;
+use crate::fleet::{EARLY, Limits};
 use crate::identity::Identity;
 use crate::listeners::{Listener, Patience, open_all};
 use crate::scale::Rules;
@@ -90,6 +90,8 @@ pub(crate) fn limits(settings: &Settings) -> Limits {
         graceful: settings.graceful_timeout,
         reload_batch: settings.reload_batch,
         drain_delay: settings.drain_delay,
+        // A developer waits for it.
+        probation: if settings.reload { Duration::ZERO } else { EARLY },
     }
 }
 

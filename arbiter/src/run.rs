@@ -58,6 +58,9 @@ fn start_and_supervise(
     background: Option<Background>,
 ) -> Result<ExitCode, String> {
     log::info!("Starting tapster {}", env!("CARGO_PKG_VERSION"));
+    if settings.reload {
+        log::warn!("reload is on, which is for development: whoever asks is shown the application's errors");
+    }
     let system = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
     // Signals first: from here on one ends the server in order, and leaves no file behind.
     let mut event_loop = EventLoop::new().map_err(system("can't take over the signals"))?;
@@ -179,6 +182,7 @@ mod tests {
             graceful: at(30),
             reload_batch: 1,
             drain_delay: Duration::ZERO,
+            probation: at(1),
         };
         let mut fleet = Fleet::new(limits);
         for event in [Event::Tick { busy: Vec::new() }, Event::Spawned { generation: 1, pid: 7 }] {

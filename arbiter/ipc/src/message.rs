@@ -113,6 +113,8 @@ pub enum Report {
     Changed {
         /// Its path.
         path: String,
+        /// When that was, in milliseconds on the clock of `tapster_sys::stamp::monotonic`: several workers tell of one change.
+        at_ms: u64,
     },
     /// From either: it can't start, and exits with `exit`.
     BootFailed {
@@ -185,7 +187,7 @@ impl Report {
             Self::Stuck { spent_ms, running, request } => Writer::new(7).u64(*spent_ms).u32(*running).text(request).0,
             Self::Ending { within_ms, left } => Writer::new(8).u32(*within_ms).u32(*left).0,
             Self::WornOut { requests } => Writer::new(9).u64(*requests).0,
-            Self::Changed { path } => Writer::new(10).text(path).0,
+            Self::Changed { path, at_ms } => Writer::new(10).u64(*at_ms).text(path).0,
             Self::BootFailed { exit, report } => Writer::new(5).u32(u32::from(exit.status())).text(report).0,
         }
     }
@@ -207,7 +209,7 @@ impl Report {
             7 => Self::Stuck { spent_ms: fields.u64()?, running: fields.u32()?, request: fields.text()? },
             8 => Self::Ending { within_ms: fields.u32()?, left: fields.u32()? },
             9 => Self::WornOut { requests: fields.u64()? },
-            10 => Self::Changed { path: fields.text()? },
+            10 => Self::Changed { at_ms: fields.u64()?, path: fields.text()? },
             _ => return None,
         };
         fields.is_at_end().then_some(report)
@@ -314,7 +316,7 @@ mod tests {
             Report::Stuck { spent_ms: u64::MAX, running: 3, request: "GET /slow HTTP/1.1".into() },
             Report::Ending { within_ms: 2000, left: 1 },
             Report::WornOut { requests: 50 },
-            Report::Changed { path: "/srv/app/views.py".into() },
+            Report::Changed { path: "/srv/app/views.py".into(), at_ms: 1 << 40 },
             Report::BootFailed { exit: ExitCode::AppImport, report: "Traceback …".into() },
         ]
     }

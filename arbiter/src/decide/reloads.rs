@@ -3,7 +3,7 @@
 //! One reload is under way at a time; what is asked for meanwhile is taken up after it, once. It is over when it has failed,
 //! or when the new generation is proven and no worker of an older one serves. Where nothing serves yet there is nothing to
 //! wait for: a first start that hangs is left at once for the settings and the code of now. So is a new generation that may
-//! boot for ever (`boot_timeout = 0`), for its end may never come.
+//! boot for ever (`boot_timeout = 0`), for its end may never come, and one of code that is being written (`reload`).
 
 use log::Level;
 
@@ -37,7 +37,8 @@ impl Turn<'_> {
             Phase::Starting => true,
             Phase::Up { .. } | Phase::Stopping { .. } => {
                 let target = self.fleet.generations.get(&self.fleet.target);
-                self.fleet.is_reloading() && target.is_some_and(|target| target.limits.boot.is_none())
+                let need_not_end = |limits: &Limits| limits.boot.is_none() || limits.probation.is_zero();
+                self.fleet.is_reloading() && target.is_some_and(|target| need_not_end(&target.limits))
             }
         }
     }

@@ -55,6 +55,9 @@ impl Turn<'_> {
             (Child::Worker(slot), Report::Ending { within_ms, left }) => {
                 self.ending(slot, Duration::from_millis(within_ms.into()), left);
             }
+            (Child::Worker(slot), Report::Changed { path, at_ms }) => {
+                self.changed(slot, &path, Duration::from_millis(at_ms));
+            }
             (_, Report::BootFailed { exit, report }) => self.boot_failed(from, exit, &report),
             (_, report) => self.gossip(from, &format!("{report:?}, which is not its to say")),
         }

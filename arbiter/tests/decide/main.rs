@@ -2,6 +2,7 @@
 //! is started and no time passes: `world` plays both.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "clippy knows only the functions with #[test] as tests")]
 
+mod changes;
 mod deadlines;
 mod deaths;
 mod drains;

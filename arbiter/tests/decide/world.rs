@@ -28,6 +28,7 @@ pub(crate) fn limits(workers: u32) -> Limits {
         graceful: Duration::from_secs(20),
         reload_batch: 1,
         drain_delay: Duration::ZERO,
+        probation: PROBATION,
     }
 }
 
