@@ -22,6 +22,7 @@ use crate::life::{Context, failed};
 use crate::listeners::Listeners;
 use crate::monitor;
 use crate::reactor::{Baton, MAIN, Next, Reactor, WAKER, siblings};
+use crate::sentinel::Sentinel;
 use crate::slow_end;
 
 /// How long threads that have been told to end may take, when the worker ends.
@@ -42,6 +43,8 @@ struct Shared {
     baton: Arc<Baton>,
     application: Arc<Application>,
     hop_by_hop: HopByHop,
+    /// Watches the application's files, where that is wanted.
+    sentinel: Option<Sentinel>,
     /// Threads beside the main one that have not ended.
     alive: Mutex<usize>,
     ended: Condvar,
@@ -83,6 +86,7 @@ impl Crew {
         context: Context,
         slot: u32,
         application: Application,
+        sentinel: Option<Sentinel>,
     ) -> Result<(Self, Box<Reactor>), LoadError> {
         let Context { settings, scoreboard, listeners, mount_point, .. } = context;
         let system = |error| failed("can't set up the worker", &error);
@@ -102,6 +106,7 @@ impl Crew {
             baton,
             application: Arc::new(application),
             hop_by_hop: hop_by_hop(&settings),
+            sentinel,
             alive: Mutex::new(0),
             ended: Condvar::new(),
         });
@@ -154,7 +159,12 @@ impl Crew {
             }
         };
         slow_end::watch(py);
-        let stuck = py.detach(|| shared.await_ends());
+        let stuck = py.detach(|| {
+            if let Some(sentinel) = &shared.sentinel {
+                sentinel.dismiss();
+            }
+            shared.await_ends()
+        });
         run_worker_exit(py);
         if stuck > 0 {
             // The interpreter can't be finalised under a thread that may come back to it.
@@ -285,6 +295,9 @@ impl Shared {
         Python::attach(|py| {
             loop {
                 let done = job.run(py, player, &self.common);
+                if let Some(sentinel) = &self.sentinel {
+                    sentinel.look(py);
+                }
                 let (mut held, done) = self.baton.bring_back(player.number, done)?;
                 held.bring_back(done);
                 // While others run too, they want the lock more than this thread wants to save a change of it.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod life;
+mod sentinel;
 mod template;
 mod warmup;
 mod worker;

@@ -29,7 +29,12 @@ pub(crate) fn run(py: Python<'_>, context: &Context, channel: &ChildChannel) -> 
     interpreter.collect_garbage(false);
     let mut application = None;
     if context.settings.preload || context.boot.check {
-        let loaded = Application::load(py, &context.settings.wsgi_app)?;
+        let spec = &context.settings.wsgi_app;
+        let loaded = if context.settings.reload && !context.boot.check {
+            Application::load_or_explain(py, spec)?
+        } else {
+            Application::load(py, spec)?
+        };
         if context.boot.check && !context.settings.preload && !context.settings.warmup.is_empty() {
             // What a worker would do in between.
             run_post_fork(py)?;

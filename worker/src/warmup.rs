@@ -33,7 +33,8 @@ use crate::tools::limits;
 /// The first that the application answers with a 5xx, or does not answer as PEP 3333 has it: it is not fit to serve.
 pub(crate) fn run(py: Python<'_>, context: &Context, application: &Application) -> Result<(), LoadError> {
     let settings = &context.settings;
-    if settings.warmup.is_empty() {
+    // A developer wants to see what goes wrong, not to wait for it.
+    if settings.warmup.is_empty() || settings.reload {
         return Ok(());
     }
     let python = |error| failed("can't set up the interpreter for warmup", &error);

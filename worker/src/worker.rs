@@ -12,6 +12,7 @@ use tapster_sys::lifeline;
 use crate::crew::Crew;
 use crate::life::{Context, failed};
 use crate::reactor::Reactor;
+use crate::sentinel::Sentinel;
 use crate::template::Born;
 use crate::warmup;
 
@@ -41,12 +42,17 @@ fn prepare(
             let _ = lifeline::rename_process(c"tapster-worker");
             allow_open_files(context.settings.worker_connections);
             Interpreter::of(py).collect_garbage(true);
-            match application {
-                Some(application) => run_post_fork(py).map(|()| application),
-                None => load(py, &context),
+            if context.settings.reload {
+                load_or_explain(py, &context, application)
+            } else {
+                load(py, &context, application)
             }
         })
-        .and_then(|application| Crew::assemble(py, context, slot, application));
+        .and_then(|application| {
+            let sentinel =
+                context.settings.reload.then(|| Sentinel::start(py, &context.settings, &application, &channel));
+            Crew::assemble(py, context, slot, application, sentinel.flatten())
+        });
     match assembled {
         Ok((crew, mut reactor)) => match reactor.attach(channel) {
             Ok(()) => Ok((crew, reactor)),
@@ -56,12 +62,35 @@ fn prepare(
     }
 }
 
-/// What is left to do where the template has not done it.
-fn load(py: Python<'_>, context: &Context) -> Result<Application, LoadError> {
+/// Does what the template, which may have `preloaded` the application, has not.
+fn load(py: Python<'_>, context: &Context, preloaded: Option<Application>) -> Result<Application, LoadError> {
+    if let Some(application) = preloaded {
+        return run_post_fork(py).map(|()| application);
+    }
     let application = Application::load(py, &context.settings.wsgi_app)?;
     run_post_fork(py)?;
     warmup::run(py, context, &application)?;
     Ok(application)
+}
+
+/// The same for development: what the application does wrong is what it answers, and does not keep the worker from serving.
+fn load_or_explain(
+    py: Python<'_>,
+    context: &Context,
+    preloaded: Option<Application>,
+) -> Result<Application, LoadError> {
+    let application = match preloaded {
+        Some(application) => application,
+        None => Application::load_or_explain(py, &context.settings.wsgi_app)?,
+    };
+    match application.explains() {
+        // What it has registered may need the rest of it.
+        Some(_) => Ok(application),
+        None => match run_post_fork(py) {
+            Ok(()) => Ok(application),
+            Err(failure) => application.explain(py, failure),
+        },
+    }
 }
 
 /// Files that a worker has open beside its connections and what it keeps for them: the application's, mostly.

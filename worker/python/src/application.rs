@@ -1,6 +1,9 @@
-//! The WSGI application object, and how it is found (`loader.py`).
+//! The WSGI application object, how it is found (`loader.py`), and what stands in for one that can't be loaded
+//! (`explanation.py`).
 
 use std::fmt;
+use std::path::PathBuf;
+use std::time::SystemTime;
 
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
@@ -12,7 +15,11 @@ use crate::traceback;
 
 /// The application, loaded. All threads share it.
 #[derive(Debug)]
-pub struct Application(Py<PyAny>);
+pub struct Application {
+    object: Py<PyAny>,
+    loaded_since: SystemTime,
+    explains: Option<Vec<PathBuf>>,
+}
 
 /// Why there is no application.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,6 +50,40 @@ impl Application {
     /// # Errors
     /// Whatever goes wrong in the application's own code, told as its developer would want it.
     pub fn load(py: Python<'_>, spec: &str) -> Result<Self, LoadError> {
+        Self::find(py, spec).map_err(|(error, _)| error)
+    }
+
+    /// The same, for development: what goes wrong is logged, and the application is then one that answers with it.
+    ///
+    /// # Errors
+    /// Where memory runs out.
+    pub fn load_or_explain(py: Python<'_>, spec: &str) -> Result<Self, LoadError> {
+        let since = SystemTime::now();
+        Self::find(py, spec).or_else(|(error, files)| Self::explaining(py, error, files, since))
+    }
+
+    /// An application that answers every request with `error`, which is logged. It is one of this application's, loaded since
+    /// when this was.
+    ///
+    /// # Errors
+    /// Where memory runs out.
+    pub fn explain(&self, py: Python<'_>, error: LoadError) -> Result<Self, LoadError> {
+        Self::explaining(py, error, Vec::new(), self.loaded_since)
+    }
+
+    fn explaining(py: Python<'_>, error: LoadError, files: Vec<PathBuf>, since: SystemTime) -> Result<Self, LoadError> {
+        let source = std::ffi::CString::new(include_str!("explanation.py")).unwrap_or_default();
+        let made = PyModule::from_code(py, &source, c"<tapster explanation>", c"_tapster_explanation")
+            .and_then(|module| module.call_method1("explain", (&error.report,)));
+        log::error!("The application can't be loaded, and until a file changes this is every answer: {error}");
+        match made {
+            Ok(made) => Ok(Self { object: made.unbind(), loaded_since: since, explains: Some(files) }),
+            Err(_) => Err(error),
+        }
+    }
+
+    fn find(py: Python<'_>, spec: &str) -> Result<Self, (LoadError, Vec<PathBuf>)> {
+        let since = SystemTime::now();
         let source = std::ffi::CString::new(include_str!("loader.py")).unwrap_or_default();
         let loaded = within_base(py, || {
             let loader = PyModule::from_code(py, &source, c"<tapster loader>", c"_tapster_loader")?;
@@ -50,25 +91,37 @@ impl Application {
         });
         let loaded = loaded.flatten().and_then(|loaded| forget_lost_wakeup(py).map(|()| loaded));
         leave_if_forked(py, loaded.as_ref().err());
-        loaded.map(|app| Self(app.unbind())).map_err(|error| {
+        loaded.map(|app| Self { object: app.unbind(), loaded_since: since, explains: None }).map_err(|error| {
             let refused = error.value(py).getattr("args").and_then(|args| {
-                let (status, report) = args.extract::<(u8, Bound<'_, PyAny>)>()?;
-                Ok((status, escaped(&report)?))
+                let (status, report, files) = args.extract::<(u8, Bound<'_, PyAny>, Vec<PathBuf>)>()?;
+                Ok((LoadError { status, report: escaped(&report)? }, files))
             });
-            match refused {
-                Ok((status, report)) => LoadError { status, report },
-                Err(_) => LoadError { status: LoadError::RAISED, report: traceback::format(py, &error) },
-            }
+            refused.unwrap_or_else(|_| {
+                (LoadError { status: LoadError::RAISED, report: traceback::format(py, &error) }, Vec::new())
+            })
         })
+    }
+
+    /// When its loading began: what was written to its files later may not be in it.
+    #[must_use]
+    pub fn loaded_since(&self) -> SystemTime {
+        self.loaded_since
+    }
+
+    /// Where it only stands in for one that can't be loaded: the files that this is about, beside those of modules.
+    #[must_use]
+    pub fn explains(&self) -> Option<&[PathBuf]> {
+        self.explains.as_deref()
     }
 
     /// Another hold on the same application.
     #[must_use]
     pub fn share(&self, py: Python<'_>) -> Self {
-        Self(self.0.clone_ref(py))
+        let Self { object, loaded_since, explains } = self;
+        Self { object: object.clone_ref(py), loaded_since: *loaded_since, explains: explains.clone() }
     }
 
     pub(crate) fn object<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
-        self.0.bind(py)
+        self.object.bind(py)
     }
 }

@@ -9,6 +9,7 @@ mod module;
 mod application;
 mod hooks;
 mod module_tapster;
+mod modules;
 mod process;
 mod threads;
 
@@ -40,6 +41,7 @@ pub use hooks::{run_post_fork, run_worker_exit};
 pub use input::RequestBody;
 pub use module::{Main, init};
 pub use module_tapster::install_module;
+pub use modules::{count_modules, module_files};
 pub use peer::Peer;
 pub use process::{
     Interpreter, around_fork, call_last, note_foreign_fork, run_exit_functions, run_signal_handlers, wake_on_signals,

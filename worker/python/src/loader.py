@@ -14,7 +14,10 @@ IMPORT, MISSING = 3, 4
 
 
 class Refused(Exception):
-    """Why there is no application: the exit status and what to tell the operator."""
+    """Why there is no application: the exit status, what to tell the operator, and the files that it is about."""
+
+    def __init__(self, status, report, files=()):
+        super().__init__(status, report, [os.path.abspath(file) for file in files])
 
 
 def load(spec):
@@ -38,7 +41,7 @@ def _import(spec, name):
     except ModuleNotFoundError as error:
         if error.name is not None and (target == error.name or target.startswith(error.name + ".")):
             hint = f"{error}. Searched in: {', '.join(sys.path)}"
-            raise Refused(IMPORT, f"can't import the application '{spec}': {hint}") from None
+            raise Refused(IMPORT, f"can't import the application '{spec}': {hint}", _expected(error.name)) from None
         raise _failed(f"can't import the application '{spec}'", error) from None
     except BaseException as error:
         raise _failed(f"can't import the application '{spec}'", error) from None
@@ -48,7 +51,7 @@ def _by_path(path):
     """Makes the file importable as its package sees it, and returns its dotted name."""
     full = os.path.realpath(path)
     if not os.path.isfile(full):
-        raise Refused(IMPORT, f"can't import the application: there is no file {full}")
+        raise Refused(IMPORT, f"can't import the application: there is no file {full}", [full])
     folder, file = os.path.split(full)
     parts = [file.removesuffix(".py")]
     if parts == ["__init__"]:
@@ -135,9 +138,37 @@ def _failed(what, error):
     if frames is None:
         # A SyntaxError: it has no frames of its own, and says itself where it is.
         text = f"Traceback (most recent call last):\n{text}"
-    return Refused(IMPORT, f"{what}:\n{text}")
+    return Refused(IMPORT, f"{what}:\n{text}", _files(error))
 
 
 def _is_ours(frames):
     file = frames.tb_frame.f_code.co_filename
     return file == __file__ or file.startswith("<frozen importlib") or file == importlib.__file__
+
+
+def _files(error):
+    """The files that an exception has come through, or is about: where it may be mended."""
+    found, seen, waiting = [], set(), [error]
+    while waiting:
+        error = waiting.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        waiting += [error.__cause__, error.__context__]
+        found += [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+        if isinstance(error, (SyntaxError, OSError)):
+            found.append(error.filename)
+        if isinstance(error, ImportError):
+            found.append(error.path)
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            found += _expected(error.name)
+    return {file for file in found if isinstance(file, str) and file and not file.startswith("<")}
+
+
+def _expected(name):
+    """The files that would be the module of that name."""
+    found = []
+    for folder in filter(None, sys.path):
+        module = os.path.join(folder, *name.split("."))
+        found += [f"{module}.py", os.path.join(module, "__init__.py")]
+    return found
