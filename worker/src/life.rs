@@ -10,7 +10,7 @@ use log::LevelFilter;
 use tapster_config::{LogLevel, LogTarget, Settings};
 use tapster_ipc::channel::ChildChannel;
 use tapster_ipc::{Boot, ExitCode, Order, ReceiveError, Report, Scoreboard, logging};
-use tapster_python::{Interpreter, LoadError, Python, call_last, install_module, note_foreign_fork};
+use tapster_python::{Interpreter, LoadError, Python, call_last, install_module, note_foreign_fork, provide};
 use tapster_sys::fork::Around;
 
 use crate::template::{self, Born};
@@ -71,6 +71,7 @@ fn live(py: Python<'_>, channel: &ChildChannel) -> Result<Lived, LoadError> {
         .prepare(&settings.chdir, &settings.pythonpath, &["tapster", &settings.wsgi_app])
         .and_then(|()| Interpreter::of(py).print_stacks_on_fatal_signals(logging::descriptor()))
         .and_then(|()| install_module(py))
+        .and_then(|()| provide(py))
         // Before the application registers functions of its own, which then come first.
         .and_then(|()| call_last(py, slow_end::dismiss))
         .map_err(|error| failed("can't prepare the interpreter", &error))?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyModule;
 
 use crate::context::within_base;
@@ -84,11 +85,7 @@ impl Application {
 
     fn find(py: Python<'_>, spec: &str) -> Result<Self, (LoadError, Vec<PathBuf>)> {
         let since = SystemTime::now();
-        let source = std::ffi::CString::new(include_str!("loader.py")).unwrap_or_default();
-        let loaded = within_base(py, || {
-            let loader = PyModule::from_code(py, &source, c"<tapster loader>", c"_tapster_loader")?;
-            loader.call_method1("load", (spec,))
-        });
+        let loaded = within_base(py, || loader(py)?.call_method1("load", (spec,)));
         let loaded = loaded.flatten().and_then(|loaded| forget_lost_wakeup(py).map(|()| loaded));
         leave_if_forked(py, loaded.as_ref().err());
         loaded.map(|app| Self { object: app.unbind(), loaded_since: since, explains: None }).map_err(|error| {
@@ -124,4 +121,14 @@ impl Application {
     pub(crate) fn object<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
         self.object.bind(py)
     }
+}
+
+/// What `loader.py` has; made at the first call.
+pub(crate) fn loader(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static LOADER: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let made = LOADER.get_or_try_init(py, || {
+        let source = std::ffi::CString::new(include_str!("loader.py"))?;
+        PyModule::from_code(py, &source, c"<tapster loader>", c"_tapster_loader").map(Bound::unbind)
+    });
+    made.map(|module| module.bind(py))
 }

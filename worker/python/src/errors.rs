@@ -12,6 +12,7 @@ use std::ptr::null_mut;
 use pyo3::exceptions::{PyAttributeError, PyException};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyModule, PyTuple};
 
 use crate::start_response::Definition;
@@ -39,9 +40,7 @@ impl ErrorStream {
     /// # Errors
     /// Where Python's standard library is not what it should be.
     pub fn new(py: Python<'_>, log: Option<RawFd>) -> PyResult<Self> {
-        let source = std::ffi::CString::new(include_str!("errors.py"))?;
-        let module = PyModule::from_code(py, &source, c"<tapster errors>", c"_tapster_errors")?;
-        let stream = module.call_method1("open_stream", (log,))?;
+        let stream = module(py)?.call_method1("open_stream", (log,))?;
         if log.is_none() {
             for (name, definition) in [("write", &WRITE), ("flush", &FLUSH)] {
                 let own = PyTuple::new(py, [&stream, &stream.getattr(name)?])?;
@@ -52,6 +51,16 @@ impl ErrorStream {
         }
         Ok(Self(stream.unbind()))
     }
+}
+
+/// What `errors.py` has; made at the first call.
+pub(crate) fn module(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let made = MODULE.get_or_try_init(py, || {
+        let source = std::ffi::CString::new(include_str!("errors.py"))?;
+        PyModule::from_code(py, &source, c"<tapster errors>", c"_tapster_errors").map(Bound::unbind)
+    });
+    made.map(|module| module.bind(py))
 }
 
 unsafe extern "C" fn write(own: *mut ffi::PyObject, text: *mut ffi::PyObject) -> *mut ffi::PyObject {

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 
@@ -142,8 +143,22 @@ impl Seen {
     }
 }
 
+/// Made for the first who asks for one.
+static PROVIDED: Mutex<Option<Names>> = Mutex::new(None);
+
+/// Makes the names of the first thread, in the template already.
+pub(crate) fn provide(py: Python<'_>) {
+    let names = Names::made(py);
+    *PROVIDED.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
+}
+
 impl Names {
     pub(crate) fn new(py: Python<'_>) -> Self {
+        let provided = PROVIDED.lock().unwrap_or_else(PoisonError::into_inner).take();
+        provided.unwrap_or_else(|| Self::made(py))
+    }
+
+    fn made(py: Python<'_>) -> Self {
         let mut names = Self { places: HashMap::default(), kept: Vec::new(), numbers: Vec::new() };
         for name in COMMON {
             names.keep(py, name.as_bytes());
