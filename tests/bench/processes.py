@@ -26,8 +26,8 @@ class ServerFailed(Exception):
 
 
 @contextmanager
-def running(argv: list[str], cwd: Path, cpu: int, log: Path, more: dict[str, str], stop_s: float = STOP_DEADLINE_S):
-    """Runs a server pinned to one CPU for the length of a `with` block, and yields its Popen.
+def running(argv: list[str], cwd: Path, cpu: int | str, log: Path, more: dict[str, str], stop_s: float = STOP_DEADLINE_S):
+    """Runs a server pinned to one CPU, or to a list of them, for the length of a `with` block, and yields its Popen.
 
     Its environment is this program's, less what servers take settings from, and `more`.
     """
@@ -72,12 +72,15 @@ def memory_kib(root: int) -> int:
     What two of them share counts once, and a page that one of them has come to own counts as one more. Memory of the
     kernel's, as sockets have it, is not in it.
     """
-    found = 0
-    for pid in tree(root):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                found += int(line.split()[1])
-    return found
+    return sum(own_memory_kib(pid) for pid in tree(root))
+
+
+def own_memory_kib(pid: int) -> int:
+    """The proportional set size of one process."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
 
 
 def wait_until_quiet(root: int, deadline_s: float) -> None:

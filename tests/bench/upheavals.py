@@ -183,7 +183,8 @@ def _kills(upheld: Upheld, load: Exact, times: int, outcome: Outcome) -> None:
     for _ in range(times):
         known = load.pids()
         victim = chance.choice(sorted(_living(load)))
-        os.kill(victim, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
         dead.add(victim)
         upheld.wait(lambda: load.pids() - known, "its successor answers")
         answered(load, 50, upheld)

@@ -153,7 +153,7 @@ class Upheld:
 
     def __exit__(self, *_) -> None:
         """Ends it, and all that is left of it."""
-        with suppress(ProcessLookupError, Stopped):
+        with suppress(Stopped):
             self.signal(signal.SIGTERM)
         end = time.monotonic() + _STOP_S
         while self.processes() and time.monotonic() < end:
@@ -177,8 +177,11 @@ class Upheld:
             self.site.settings.write_text(self.kind.settings.format(number))
 
     def signal(self, number: int) -> None:
-        """Sends a signal to the process that stands at the top."""
-        os.kill(self.root(), number)
+        """Sends a signal to the process that stands at the top; raises Stopped where there is none any more."""
+        try:
+            os.kill(self.root(), number)
+        except ProcessLookupError as error:
+            raise Stopped(self.end()) from error
 
     # What is seen of it.
 
@@ -200,7 +203,10 @@ class Upheld:
 
     def end(self) -> str:
         """How it ended, for the table."""
-        return f"ended with status {self._process.poll()} (its log ends: {last_line(self.log_path)})"
+        self._process.poll()
+        left = len(self.processes())
+        orphans = f", and {left} processes of it go on without it" if left else ""
+        return f"ended with status {self._process.returncode}{orphans} (its log ends: {last_line(self.log_path)})"
 
     def log(self) -> str:
         """All that it has written."""
