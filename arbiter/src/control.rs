@@ -141,6 +141,18 @@ impl Control {
         signals
     }
 
+    /// Sees what is about to be decided on: only a reload that begins from then on is the one that a client has asked for.
+    pub(crate) fn hand_over(&mut self, event: &Event) {
+        let Event::Signal { signal: Signal::SIGHUP, sender } = event else { return };
+        let asks = Wait::Decision(ControlCommand::Reload { wait: true });
+        let is_next = |client: &&mut Client| {
+            client.sender == *sender && matches!(client.state, State::Waiting(wait) if wait == asks)
+        };
+        if let Some(client) = self.clients.values_mut().find(is_next) {
+            client.state = State::Waiting(Wait::Reload);
+        }
+    }
+
     /// Sees what is about to be done, at `now`, and tells those who wait for it.
     pub(crate) fn follow(&mut self, actions: &[Action], now: Duration) {
         for action in actions {
@@ -157,6 +169,7 @@ impl Control {
     pub(crate) fn answer(&mut self, fleet: &Fleet, scoreboard: &Scoreboard, now: Duration) {
         let is_stopping = matches!(fleet.phase, Phase::Stopping { .. });
         for client in self.clients.values_mut() {
+            client.pass_on(now);
             match client.state {
                 State::Waiting(Wait::Decision(ControlCommand::Status { json })) => {
                     let last = self.reloads.last.as_ref();
@@ -188,16 +201,17 @@ impl Control {
         self.clients.values().map(|client| client.deadline).chain(look_again).min()
     }
 
-    /// The server ends now: tells everybody who waits, whether for that or for something else.
+    /// The server ends now, after what has been decided last: tells everybody who waits, whether for that or for something else.
     pub(crate) fn say_farewell(&mut self) {
         let now = stamp::monotonic();
         for client in self.clients.values_mut() {
+            client.pass_on(now);
             match client.state {
                 State::Waiting(Wait::End | Wait::Decision(ControlCommand::Stop { .. })) => {
                     client.answer(&reply(DONE, "Tapster has stopped"), now);
                 }
                 State::Waiting(_) => client.answer(&reply(FAILED, "the server has stopped"), now),
-                State::Reading(_) | State::Sending { .. } | State::Over => {}
+                State::Reading(_) | State::Concluded(_) | State::Sending { .. } | State::Over => {}
             }
         }
     }
@@ -260,7 +274,7 @@ impl Control {
     fn begin_reload(&mut self) {
         self.reloads.begun += 1;
         for client in self.clients.values_mut() {
-            if let State::Waiting(Wait::Reload | Wait::Decision(ControlCommand::Reload { wait: true })) = client.state {
+            if let State::Waiting(Wait::Reload) = client.state {
                 client.state = State::Waiting(Wait::ReloadEnd(self.reloads.begun));
             }
         }
@@ -277,7 +291,7 @@ impl Control {
         };
         for client in self.clients.values_mut() {
             if matches!(client.state, State::Waiting(wait) if wait == over) {
-                client.answer(&answer, now);
+                client.state = State::Concluded(answer.clone());
             }
         }
         self.reloads.last = Some((now, outcome.clone()));
@@ -307,7 +321,8 @@ fn settle(client: &mut Client, command: ControlCommand, fleet: &Fleet, now: Dura
         ControlCommand::Stop { wait: true, .. } => client.state = State::Waiting(Wait::End),
         ControlCommand::Stop { wait: false, .. } => client.answer(&reply(DONE, "the server is stopping"), now),
         _ if is_stopping => client.answer(&reply(FAILED, "the server is stopping"), now),
-        ControlCommand::Reload { wait: true } => client.state = State::Waiting(Wait::Reload),
+        // It has been handed over.
+        ControlCommand::Reload { wait: true } => {}
         ControlCommand::Workers { .. } => {
             let workers = fleet.desired(fleet.target);
             client.answer(&reply(DONE, &format!("workers wanted: {workers}")), now);
@@ -325,6 +340,9 @@ fn settle(client: &mut Client, command: ControlCommand, fleet: &Fleet, now: Dura
 fn give_up(client: &mut Client, now: Duration) {
     match client.state {
         State::Waiting(_) => client.answer(&reply(FAILED, "not over yet: ask for the status"), now),
-        State::Reading(_) | State::Sending { .. } | State::Over => client.state = State::Over,
+        State::Reading(_) | State::Concluded(_) | State::Sending { .. } | State::Over => client.state = State::Over,
     }
 }
+
+#[cfg(test)]
+mod tests;

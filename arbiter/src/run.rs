@@ -91,6 +91,7 @@ fn supervise(mut fleet: Fleet, mut stage: Stage, event_loop: &mut EventLoop) -> 
             if !matches!(event, Event::Load { .. }) {
                 log::debug!("{event:?}");
             }
+            event_loop.control.iter_mut().for_each(|control| control.hand_over(&event));
             decided = stamp::monotonic();
             let actions = decide(&mut fleet, event, decided);
             event_loop.control.iter_mut().for_each(|control| control.follow(&actions, decided));

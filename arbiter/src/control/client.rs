@@ -39,6 +39,8 @@ pub(super) enum State {
     Reading(Vec<u8>),
     /// It waits.
     Waiting(Wait),
+    /// What it waited for has been decided on, and is being done; this will be its answer.
+    Concluded(String),
     /// Its answer is on its way.
     Sending {
         /// The whole answer.
@@ -115,6 +117,14 @@ impl Client {
                 self.answer(&reply(USAGE, &says), now);
                 None
             }
+        }
+    }
+
+    /// Sends what it has waited for, once that is done.
+    pub(super) fn pass_on(&mut self, now: Duration) {
+        if let State::Concluded(answer) = &mut self.state {
+            let answer = std::mem::take(answer);
+            self.answer(&answer, now);
         }
     }
 
