@@ -1,7 +1,7 @@
 //! What to do about an event: one function, without I/O and without a clock, so that every case is a line in a table test.
 //!
 //! An event edits what is wanted or what is known of the fleet (`signals`, `stops`, `reloads`, `reports`, `stuck`,
-//! `deaths`); then //! whatever is late is ended (`deadlines`), a new generation that has shown that it works is relied on (`reports`),
+//! `deaths`); then //! whatever is late is ended (`deadlines`), whatever has served long enough is marked (`recycling`), a new generation that has shown that it works is relied on (`reports`),
 //! `converge` makes the fleet follow what is wanted, and a reload that is over is concluded (`reloads`). Called by `run`, for
 //! each event in turn.
 
@@ -10,6 +10,7 @@ mod converge;
 mod deadlines;
 mod deaths;
 mod failures;
+mod recycling;
 mod reloads;
 mod reopen;
 mod reports;
@@ -47,7 +48,9 @@ pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
     }
     turn.stop_as_announced();
     turn.expire();
+    turn.outlive();
     turn.prove();
+    turn.tell_setback();
     turn.converge();
     turn.follow_up();
     turn.tell_status();

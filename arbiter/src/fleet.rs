@@ -12,10 +12,12 @@ use tapster_ipc::ExitCode;
 
 use crate::event::End;
 pub use crate::limits::Limits;
-use crate::process::{Life, Process, Why};
+use crate::process::{Life, Process};
 use crate::reloads::Reloads;
 use crate::scale::Scaled;
 use crate::throttle::Throttle;
+use crate::wear::lifetime;
+pub use crate::worker::{Seat, Worker};
 
 /// All processes, and what is wanted of them.
 #[derive(Debug)]
@@ -101,6 +103,8 @@ pub struct Generation {
     pub boots: Throttle,
     /// Processes that ended soon after they were ready.
     pub crashes: Throttle,
+    /// Workers that were to be replaced soon after they were ready.
+    pub wears: Throttle,
 }
 
 /// The template of a generation.
@@ -120,31 +124,6 @@ pub enum Template {
     Running(Process),
     /// There is none and none will be.
     Gone,
-}
-
-/// The holder of a slot.
-#[derive(Debug)]
-pub struct Worker {
-    /// Which template it is of.
-    pub generation: u64,
-    /// Whether a request is stuck in one of its threads: it serves with the others until another worker can take its place.
-    pub is_stuck: bool,
-    /// How far it is.
-    pub seat: Seat,
-}
-
-/// Whether a slot's process is known.
-#[derive(Debug)]
-pub enum Seat {
-    /// Its fork has been ordered.
-    Forking {
-        /// When the template must have answered.
-        deadline: Duration,
-        /// When the worker must be ready; `None` is never.
-        ready_by: Option<Duration>,
-    },
-    /// It has a process.
-    Taken(Process),
 }
 
 /// A process that has a channel to the arbiter, by its place in the fleet.
@@ -285,6 +264,18 @@ impl Fleet {
         running.filter_map(|(&slot, worker)| Some((slot, limit(worker)?))).collect()
     }
 
+    /// When a worker that serves has served for as long as it is to.
+    #[must_use]
+    pub(crate) fn lasts_until(&self, worker: &Worker) -> Option<Duration> {
+        let limits = &self.generations.get(&worker.generation)?.limits;
+        match worker.process()? {
+            Process { pid, life: Life::Ready { since }, .. } if worker.worn.is_none() => {
+                Some(since.saturating_add(lifetime(limits, *pid)?))
+            }
+            _ => None,
+        }
+    }
+
     /// The next time after `decided`, when `decide` last looked, at which something is due whatever else happens.
     #[must_use]
     pub fn next_deadline(&self, decided: Duration) -> Option<Duration> {
@@ -298,11 +289,13 @@ impl Fleet {
                 Template::Absent { until } => until,
                 Template::Spawning { .. } | Template::Running(_) | Template::Gone => Duration::ZERO,
             };
-            [start, generation.boots.until(), generation.crashes.until()]
+            [start, generation.boots.until(), generation.crashes.until(), generation.wears.until()]
         });
+        let lifetimes = self.workers.values().filter_map(|worker| self.lasts_until(worker));
         processes
             .chain(forks)
             .chain(generations)
+            .chain(lifetimes)
             .chain(self.proof())
             .chain(self.stops_at)
             .filter(|&due| due > decided)
@@ -320,6 +313,7 @@ impl Generation {
             template: Template::Absent { until: Duration::ZERO },
             boots: Throttle::default(),
             crashes: Throttle::default(),
+            wears: Throttle::default(),
         }
     }
 
@@ -350,55 +344,6 @@ impl Template {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.process().is_some_and(|process| matches!(process.life, Life::Ready { .. }) && process.hears())
-    }
-}
-
-impl Worker {
-    /// Its process, if it is known.
-    #[must_use]
-    pub fn process(&self) -> Option<&Process> {
-        match &self.seat {
-            Seat::Taken(process) => Some(process),
-            Seat::Forking { .. } => None,
-        }
-    }
-
-    /// Whether it serves, and counts as one of those that are wanted.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        self.is_ready() && !self.is_stuck
-    }
-
-    /// Whether it serves.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.process().is_some_and(|process| matches!(process.life, Life::Ready { .. }))
-    }
-
-    /// Whether it serves, or finishes what it has: not one that is done with its requests and has only Python's own end before
-    /// it.
-    #[must_use]
-    pub fn may_run_requests(&self) -> bool {
-        let finishes =
-            |why: Why| matches!(why, Why::Replaced | Why::Surplus | Why::Stuck | Why::NotNeeded | Why::ServerStops);
-        self.process().is_some_and(|process| match process.life {
-            _ if process.last_steps.is_some() => false,
-            Life::Ready { .. } => true,
-            Life::Ending { why, .. } => finishes(why),
-            Life::Booting { .. } | Life::Killed { .. } => false,
-        })
-    }
-
-    /// Whether it is on its way to serve.
-    #[must_use]
-    pub fn is_starting(&self) -> bool {
-        self.process().is_none_or(|process| matches!(process.life, Life::Booting { .. }))
-    }
-
-    /// Whether its fork has been ordered and not been answered.
-    #[must_use]
-    pub fn is_forking(&self) -> bool {
-        matches!(self.seat, Seat::Forking { .. })
     }
 }
 

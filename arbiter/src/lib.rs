@@ -20,6 +20,8 @@ pub mod process;
 pub mod reloads;
 pub mod scale;
 pub mod throttle;
+pub mod wear;
+pub mod worker;
 
 // Mechanism: each file acts, and decides nothing.
 mod channels;

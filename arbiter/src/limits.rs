@@ -30,9 +30,38 @@ pub struct Limits {
     pub drain_delay: Duration,
     /// How long the first worker of a new generation has to be ready until the others follow. Zero while developing.
     pub probation: Duration,
+    /// How many requests a worker is to serve; the worker itself counts them. `None` is no limit, or not known here.
+    pub max_requests: Option<u64>,
+    /// How long a worker is to serve; `None` is for ever.
+    pub max_lifetime: Option<Duration>,
+    /// By how much this is raised at the most, differently for each worker.
+    pub max_lifetime_jitter: Duration,
+    /// How many bytes of memory a worker may have before another takes its place; `None` is any number.
+    pub max_memory: Option<u64>,
+    /// How many it may have at the very most; `None` is any number.
+    pub max_memory_hard: Option<u64>,
 }
 
 impl Limits {
+    /// One worker with one thread, and no limit at all: for tests to start from.
+    pub const BLANK: Self = Self {
+        workers: 1,
+        scale: None,
+        threads: 1,
+        timeout: None,
+        grace: Duration::ZERO,
+        boot: None,
+        graceful: Duration::ZERO,
+        reload_batch: 1,
+        drain_delay: Duration::ZERO,
+        probation: Duration::ZERO,
+        max_requests: None,
+        max_lifetime: None,
+        max_lifetime_jitter: Duration::ZERO,
+        max_memory: None,
+        max_memory_hard: None,
+    };
+
     /// How long a worker's loop may be at one thing: as long as a request may take to come back, and a moment more, in which a
     /// worker that still can says itself that one is stuck. `None` is for ever.
     #[must_use]

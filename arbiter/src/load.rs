@@ -92,6 +92,11 @@ pub(crate) fn limits(settings: &Settings) -> Limits {
         drain_delay: settings.drain_delay,
         // A developer waits for it.
         probation: if settings.reload { Duration::ZERO } else { EARLY },
+        max_lifetime: unless_zero(settings.max_lifetime),
+        max_lifetime_jitter: settings.max_lifetime_jitter,
+        max_requests: Some(settings.max_requests).filter(|&limit| limit > 0),
+        max_memory: Some(settings.max_memory).filter(|&limit| limit > 0),
+        max_memory_hard: Some(settings.max_memory_hard).filter(|&limit| limit > 0),
     }
 }
 

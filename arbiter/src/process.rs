@@ -5,6 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::wear::Wear;
+
 /// A child process that has not been reaped.
 #[derive(Debug)]
 pub struct Process {
@@ -71,8 +73,10 @@ pub enum Why {
     BootTimeout,
     /// A request has been in it for too long, and nothing else can be.
     RequestTimeout,
-    /// A request is stuck in one of its threads, and another worker serves in its place.
-    Stuck,
+    /// It has served for long enough, or a request is stuck in it, and another worker serves in its place.
+    Worn(Wear),
+    /// It has more memory than `max_memory_hard`.
+    Memory,
     /// A template that did not answer the order to fork.
     NoAnswer,
     /// Its channel was closed, but it went on.
@@ -185,7 +189,8 @@ impl fmt::Display for Why {
             Self::CannotStart => "it can't start",
             Self::BootTimeout => "it was not ready within boot_timeout",
             Self::RequestTimeout => "a request took longer than timeout and timeout_grace",
-            Self::Stuck => "a request is stuck in it, and another worker serves in its place",
+            Self::Worn(wear) => return write!(f, "{wear}, and another worker serves in its place"),
+            Self::Memory => "it had more memory than max_memory_hard",
             Self::NoAnswer => "it did not answer the order to fork",
             Self::Deaf => "its channel to the arbiter was closed, but it went on",
             Self::OwnAccord => {

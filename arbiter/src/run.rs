@@ -173,18 +173,7 @@ mod tests {
     #[test]
     fn what_fell_due_while_actions_were_carried_out_is_not_slept_over() {
         let at = Duration::from_secs;
-        let limits = Limits {
-            workers: 1,
-            scale: None,
-            threads: 1,
-            timeout: None,
-            grace: at(5),
-            boot: Some(at(5)),
-            graceful: at(30),
-            reload_batch: 1,
-            drain_delay: Duration::ZERO,
-            probation: at(1),
-        };
+        let limits = Limits { grace: at(5), boot: Some(at(5)), graceful: at(30), probation: at(1), ..Limits::BLANK };
         let mut fleet = Fleet::new(limits);
         for event in [Event::Tick { busy: Vec::new() }, Event::Spawned { generation: 1, pid: 7 }] {
             decide(&mut fleet, event, at(100));

@@ -18,21 +18,23 @@ pub struct Throttle {
 
 impl Throttle {
     /// Something failed at `now`. Failures before the wait for an earlier one is over are of the same round and not counted.
-    pub fn fail(&mut self, now: Duration) {
+    /// Answers whether this one was.
+    pub fn fail(&mut self, now: Duration) -> bool {
         if now < self.until {
-            return;
+            return false;
         }
         self.failures = self.failures.saturating_add(1);
         let wait = SHORTEST.saturating_mul(1 << (self.failures - 1).min(16)).min(LONGEST);
         self.until = now.saturating_add(wait);
+        true
     }
 
     /// As [`Throttle::fail`], but what happened a calm minute ago is forgotten.
-    pub fn fail_anew(&mut self, now: Duration) {
+    pub fn fail_anew(&mut self, now: Duration) -> bool {
         if now > self.until.saturating_add(CALM) {
             self.failures = 0;
         }
-        self.fail(now);
+        self.fail(now)
     }
 
     /// Something succeeded: all is forgotten.
@@ -61,7 +63,7 @@ mod tests {
     fn the_wait_doubles_up_to_half_a_minute_and_success_ends_it() {
         let (mut throttle, mut now, mut waits) = (Throttle::default(), Duration::from_secs(9), Vec::new());
         for _ in 0..11 {
-            throttle.fail(now);
+            assert!(throttle.fail(now));
             waits.push((throttle.until() - now).as_millis());
             now = throttle.until();
         }
@@ -73,8 +75,8 @@ mod tests {
     #[test]
     fn failures_of_one_round_count_once() {
         let (mut throttle, now) = (Throttle::default(), Duration::from_secs(9));
-        (0..4).for_each(|_| throttle.fail(now));
-        assert_eq!(throttle.failures(), 1);
+        let counted: Vec<_> = (0..4).map(|_| throttle.fail(now)).collect();
+        assert_eq!((throttle.failures(), counted), (1, vec![true, false, false, false]));
     }
 
     #[test]

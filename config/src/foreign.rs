@@ -58,6 +58,8 @@ const RENAMED: &[(&str, &[&str])] = &[
     ("max_requests_jitter", &["limit_max_requests_jitter", "max_requests_delta"]),
     ("max_memory", &["reload_on_rss", "reload_on_uss", "reload_on_pss", "workers_max_rss", "worker_max_rss"]),
     ("max_memory_hard", &["evil_reload_on_rss", "evil_reload_on_uss", "evil_reload_on_pss"]),
+    ("max_lifetime", &["workers_lifetime", "max_worker_lifetime", "worker_lifetime"]),
+    ("max_lifetime_jitter", &["max_worker_lifetime_delta"]),
     ("chdir", &["working_dir", "working_directory", "workdir", "cwd", "directory"]),
     ("pythonpath", &["python_path", "pp"]),
     ("env", &["raw_env", "environment", "environ"]),

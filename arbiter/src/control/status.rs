@@ -10,6 +10,7 @@ use tapster_ipc::{Scoreboard, Slot};
 use super::json::Object;
 use crate::fleet::{Fleet, Phase, Template, Worker};
 use crate::process::{Life, Process};
+use crate::wear::Wear;
 
 /// How the server is.
 #[derive(Debug)]
@@ -207,7 +208,12 @@ fn worker_status(slot: u32, worker: &Worker, board: Option<Slot>, now: Duration)
         slot,
         pid: process.map(|process| process.pid),
         generation: worker.generation,
-        state: process.map_or("forking", |process| if worker.is_stuck { "stuck" } else { state(process) }),
+        state: match (process, worker.worn.map(|worn| worn.wear)) {
+            (None, _) => "forking",
+            (Some(_), Some(Wear::Stuck)) => "stuck",
+            (Some(_), Some(_)) if worker.is_ready() => "worn",
+            (Some(process), _) => state(process),
+        },
         age,
         requests: board.map_or(0, Slot::requests),
         connections: board.map_or(0, Slot::connections),

@@ -15,6 +15,7 @@ use super::turn::Turn;
 use crate::action::Action;
 use crate::fleet::{Child, Phase, Seat, Template, Worker};
 use crate::process::{Life, Why};
+use crate::wear::Worn;
 
 /// How long a template may take to fork.
 const FORK_ANSWER: Duration = Duration::from_secs(10);
@@ -33,6 +34,7 @@ impl Turn<'_> {
             return;
         }
         let (target, proven) = (self.fleet.target, self.fleet.proven());
+        self.choose_worn();
         for number in self.fleet.generations.keys().copied().collect::<Vec<_>>() {
             if number == target || Some(number) == proven {
                 self.keep(number);
@@ -81,7 +83,7 @@ impl Turn<'_> {
             let Some(slot) = free else { return };
             let deadline = self.now.saturating_add(FORK_ANSWER);
             let seat = Seat::Forking { deadline, ready_by };
-            self.fleet.workers.insert(slot, Worker { generation: number, is_stuck: false, seat });
+            self.fleet.workers.insert(slot, Worker { generation: number, worn: None, seat });
             self.act(Action::Fork { generation: number, slot });
         }
     }
@@ -104,14 +106,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Ends what is not wanted: what boots, and a canary that serves already. Other workers that serve leave by
-    /// [`Turn::retire_surplus`].
+    /// Ends what is not wanted: what boots, and the template. Workers that serve leave by [`Turn::retire_surplus`].
     fn dismiss(&mut self, number: u64) {
-        if self.fleet.proven().is_some_and(|proven| proven < number) {
-            for slot in self.fleet.slots_of(number, Worker::is_ready) {
-                self.retire(slot, Why::NotNeeded);
-            }
-        }
         let is_booting = |worker: &Worker| worker.is_starting() && !worker.is_forking();
         for slot in self.fleet.slots_of(number, is_booting) {
             self.kill(Child::Worker(slot), Why::NotNeeded);
@@ -133,28 +129,38 @@ impl Turn<'_> {
         }
     }
 
-    /// Retires whatever serves beyond the number wanted: those of older generations first, then those in which a request is
-    /// stuck, then the oldest, and never so many that fewer would serve.
+    /// Retires whatever serves beyond the number wanted: first those of a generation that was given up, which may be the only
+    /// ones where others have died, then those of older ones, then those that are worn, then the oldest; and never so many that
+    /// fewer would serve.
     fn retire_surplus(&mut self, proven: u64) {
         let wanted = self.fleet.desired(proven);
         let older = self.older(proven);
         let own = self.by_age(proven);
-        let surplus = (older.len() + own.len()).saturating_sub(wanted);
+        let given_up = self.given_up(proven);
+        let surplus = (given_up.len() + older.len() + own.len()).saturating_sub(wanted);
+        for &slot in given_up.iter().take(surplus) {
+            self.retire(slot, Why::NotNeeded);
+        }
+        let surplus = surplus.saturating_sub(given_up.len());
         for &slot in older.iter().take(surplus) {
             self.retire(slot, Why::Replaced);
         }
         let booting = self.fleet.slots_of(proven, |worker| worker.is_starting() && !worker.is_forking());
         let forking = self.fleet.slots_of(proven, Worker::is_forking).len();
-        // One that is to take the place of a stuck worker is none too many.
+        // One that is to take the place of another is none too many.
         let sound = own.iter().filter(|slot| self.is_sound(**slot)).count();
         let excess = (sound + booting.len() + forking).saturating_sub(wanted);
         for &slot in booting.iter().take(excess) {
             self.kill(Child::Worker(slot), Why::Surplus);
         }
         for &slot in own.iter().take(own.len().saturating_sub(wanted)) {
-            let why = if self.is_sound(slot) { Why::Surplus } else { Why::Stuck };
-            self.retire(slot, why);
+            let leaves = self.worn(slot).filter(|worn| worn.is_leaving);
+            self.retire(slot, leaves.map_or(Why::Surplus, |worn| Why::Worn(worn.wear)));
         }
+    }
+
+    fn worn(&self, slot: u32) -> Option<Worn> {
+        self.fleet.workers.get(&slot).and_then(|worker| worker.worn)
     }
 
     fn is_sound(&self, slot: u32) -> bool {
@@ -172,15 +178,24 @@ impl Turn<'_> {
         self.fleet.generations.range(..number).flat_map(|(&older, _)| self.by_age(older)).collect()
     }
 
-    /// The slots of the generation's workers that serve: those in which a request is stuck, then the others, oldest first.
+    /// The slots of the workers that serve, of generations that came after `number` and are not wanted.
+    fn given_up(&self, number: u64) -> Vec<u32> {
+        let later = self.fleet.generations.range(number.saturating_add(1)..).map(|(&later, _)| later);
+        later.filter(|later| *later != self.fleet.target).flat_map(|later| self.by_age(later)).collect()
+    }
+
+    /// The slots of the generation's workers that serve: those that are leaving, then those that are to, in the order in which
+    /// that became known, then the others, oldest first.
     fn by_age(&self, number: u64) -> Vec<u32> {
         let mut slots = self.fleet.slots_of(number, Worker::is_ready);
         slots.sort_by_key(|slot| {
-            let since = match self.fleet.process(Child::Worker(*slot)).map(|process| &process.life) {
-                Some(Life::Ready { since }) => *since,
-                _ => Duration::MAX,
-            };
-            (self.is_sound(*slot), since)
+            if let Some(worn) = self.worn(*slot) {
+                return (if worn.is_leaving { 0 } else { 1 }, worn.since);
+            }
+            match self.fleet.process(Child::Worker(*slot)).map(|process| &process.life) {
+                Some(Life::Ready { since }) => (2, *since),
+                _ => (2, Duration::MAX),
+            }
         });
         slots
     }

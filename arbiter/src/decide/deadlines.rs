@@ -8,7 +8,7 @@ use tapster_ipc::ExitCode;
 
 use super::turn::{Turn, words};
 use crate::action::Action;
-use crate::fleet::{Child, Limits, Seat};
+use crate::fleet::{Child, Limits, Manner, Phase, Seat};
 use crate::process::{LastSteps, Life, Process, Why};
 
 /// From SIGABRT, at which Python may show its stacks, to SIGKILL.
@@ -34,9 +34,6 @@ impl Turn<'_> {
             }
         }
     }
-
-    /// The memory of workers has been measured.
-    pub(super) fn measured(&mut self, _sizes: &[(u32, u64)]) {}
 
     /// Logs what a request or a worker has taken too long for, the settings that say so, and what happens now.
     pub(super) fn say_timeout(&mut self, slot: u32, what: &str, then: &str) {
@@ -84,7 +81,7 @@ impl Turn<'_> {
         if was_booting && why == Why::BootTimeout {
             return self.time_out_boot(child, generation);
         }
-        let late = self.fleet.process(child).map(|process| lateness(process, self.now)).unwrap_or_default();
+        let late = self.fleet.process(child).map(|process| self.lateness(child, process, why)).unwrap_or_default();
         if !self.kill(child, why) {
             return;
         }
@@ -96,7 +93,13 @@ impl Turn<'_> {
             Why::BootTimeout | Why::RequestTimeout | Why::CannotStart => {
                 self.say(Level::Debug, child, "is killed", &why.to_string());
             }
-            Why::ServerStops | Why::Replaced | Why::Surplus | Why::Stuck | Why::NotNeeded | Why::OwnAccord => {
+            Why::ServerStops
+            | Why::Replaced
+            | Why::Surplus
+            | Why::Worn(_)
+            | Why::Memory
+            | Why::NotNeeded
+            | Why::OwnAccord => {
                 self.say(Level::Warn, child, "is killed", &format!("{late}; {why}"));
             }
         }
@@ -114,7 +117,8 @@ impl Turn<'_> {
         self.count_death(generation, true, Why::BootTimeout);
     }
 
-    fn count_death(&mut self, generation: u64, was_booting: bool, why: Why) {
+    /// A process was killed that the arbiter could not leave as it was.
+    pub(super) fn count_death(&mut self, generation: u64, was_booting: bool, why: Why) {
         if was_booting || why == Why::NoAnswer || self.is_candidate(generation) {
             self.count_boot_failure(generation);
             match why {
@@ -122,21 +126,31 @@ impl Turn<'_> {
                 Why::BootTimeout => self.fail(generation, ExitCode::AppImport, &why.to_string()),
                 _ => self.judge(generation, ExitCode::AppImport),
             }
-        } else if let Some(generation) = self.fleet.generations.get_mut(&generation) {
-            generation.crashes.fail_anew(self.now);
+        } else {
+            self.count_crash(generation);
         }
     }
-}
 
-/// What kept a process from its end, as far as it has said so itself.
-pub(super) fn lateness(process: &Process, now: Duration) -> String {
-    let Some(LastSteps { since, left }) = process.last_steps else { return "it did not stop in time".to_owned() };
-    let ago = words(now.saturating_sub(since));
-    match left {
-        0 => format!(
-            "it did not stop in time: it was done with its requests {ago} ago, so a function that is registered with atexit or \
+    /// What kept a process from its end, as far as it has said so itself, and the time that it had.
+    pub(super) fn lateness(&self, child: Child, process: &Process, why: Why) -> String {
+        let limit = match (child, self.fleet.phase) {
+            (Child::Template(_), _) => String::new(),
+            _ if why == Why::OwnAccord => String::new(),
+            (_, Phase::Stopping { manner: Manner::Quick | Manner::AtOnce, .. }) => " (a quick stop)".to_owned(),
+            _ => format!(" (graceful_timeout = {})", words(self.graceful_timeout())),
+        };
+        let Some(LastSteps { since, left }) = process.last_steps else {
+            return format!("it did not stop in time{limit}");
+        };
+        let ago = words(self.now.saturating_sub(since));
+        match left {
+            0 => format!(
+                "it did not stop in time{limit}: it was done with its requests {ago} ago, so a function that is registered with atexit or \
              tapster.worker_exit has not returned, or a thread that is no daemon goes on"
-        ),
-        _ => format!("it did not stop in time: it gave its requests up {ago} ago, and {left} had not come back then"),
+            ),
+            _ => format!(
+                "it did not stop in time{limit}: it gave its requests up {ago} ago, and {left} had not come back then"
+            ),
+        }
     }
 }

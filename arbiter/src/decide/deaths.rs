@@ -5,7 +5,6 @@ use std::time::Duration;
 use log::Level;
 use tapster_ipc::ExitCode;
 
-use super::deadlines::lateness;
 use super::turn::Turn;
 use crate::action::Action;
 use crate::event::End;
@@ -38,7 +37,7 @@ impl Turn<'_> {
         let Some(one) = self.fleet.generations.get_mut(&generation) else { return };
         let before = std::mem::replace(&mut one.template, Template::Gone);
         if matches!(before.process(), Some(Process { life: Life::Ready { .. }, .. })) {
-            one.crashes.fail_anew(self.now);
+            self.count_crash(generation);
         }
         self.act(Action::Discard { child });
         // Workers that it may have forked without saying so see the end of their channel, and end.
@@ -73,10 +72,8 @@ impl Turn<'_> {
             // The canary: as long as its generation is not proven, it has not booted for good.
             self.count_boot_failure(generation);
             self.judge(generation, ExitCode::AppImport);
-        } else if self.now.saturating_sub(since) < EARLY
-            && let Some(generation) = self.fleet.generations.get_mut(&generation)
-        {
-            generation.crashes.fail_anew(self.now);
+        } else if self.now.saturating_sub(since) < EARLY {
+            self.count_crash(generation);
         }
     }
 
@@ -99,7 +96,7 @@ impl Turn<'_> {
                 self.say_of(Level::Debug, child, id, "ended", &format!("{end}; {why}"));
             }
             Life::Ending { kill_at, why } if end.is_sigkill() && self.now + CLOCKS_DIFFER >= kill_at => {
-                let text = format!("{end}, for {}; {why}", lateness(process, self.now));
+                let text = format!("{end}, for {}; {why}", self.lateness(child, process, why));
                 self.say_last(Level::Warn, child, id, "ended", &text);
             }
             Life::Ending { why: why @ Why::OwnAccord, .. } if end.is_clean() => {

@@ -8,9 +8,10 @@ use log::Level;
 use tapster_ipc::{ExitCode, Order};
 
 use super::stops::TEMPLATE_END;
-use super::turn::Turn;
+use super::turn::{Turn, words};
 use crate::fleet::{Child, Manner, Phase};
 use crate::process::{Life, Why};
+use crate::throttle::Throttle;
 
 /// After so many failures without a ready worker a generation is given up, if it may be.
 const TRIALS: u32 = 3;
@@ -29,11 +30,36 @@ enum Standing {
 
 impl Turn<'_> {
     /// Counts it, and answers when the next trial may be made.
-    pub(super) fn count_boot_failure(&mut self, generation: u64) -> Duration {
+    pub(super) fn count_boot_failure(&mut self, number: u64) -> Duration {
         let now = self.now;
-        let Some(generation) = self.fleet.generations.get_mut(&generation) else { return now };
-        generation.boots.fail(now);
-        generation.boots.until()
+        let Some(generation) = self.fleet.generations.get_mut(&number) else { return now };
+        let (is_news, until) = (generation.boots.fail(now), generation.boots.until());
+        if is_news {
+            self.setback = Some((number, "did not become ready"));
+        }
+        until
+    }
+
+    /// Counts a process that was ready, but did not last.
+    pub(super) fn count_crash(&mut self, number: u64) {
+        let now = self.now;
+        if self.fleet.generations.get_mut(&number).is_some_and(|generation| generation.crashes.fail_anew(now)) {
+            self.setback = Some((number, "ended soon after they were ready"));
+        }
+    }
+
+    /// Says for how long nothing is started after what has failed. Rare by itself, since one wait has one line.
+    pub(super) fn tell_setback(&mut self) {
+        let Some((number, what)) = self.setback.take() else { return };
+        let is_wanted = number == self.fleet.target || Some(number) == self.fleet.proven();
+        let Some(generation) = self.fleet.generations.get(&number).filter(|_| is_wanted && !self.is_stopping()) else {
+            return;
+        };
+        let throttle = [generation.boots, generation.crashes].into_iter().max_by_key(Throttle::until);
+        let failures = throttle.as_ref().map_or(0, Throttle::failures);
+        let wait = words(generation.may_start().saturating_sub(self.now));
+        let text = format!("Processes of generation {number} {what}, {failures} in a row: the next trial in {wait}");
+        self.log(Level::Warn, text);
     }
 
     /// A child has said that it can't start, and why: trying again would bring the same.

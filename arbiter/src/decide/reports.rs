@@ -52,6 +52,7 @@ impl Turn<'_> {
             (Child::Worker(slot), Report::Stuck { spent_ms, running, request }) => {
                 self.stuck(slot, Duration::from_millis(spent_ms), running, &request);
             }
+            (Child::Worker(slot), Report::WornOut { requests }) => self.worn_out(slot, requests),
             (Child::Worker(slot), Report::Ending { within_ms, left }) => {
                 self.ending(slot, Duration::from_millis(within_ms.into()), left);
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::turn::{Turn, words};
 use crate::fleet::{Child, Worker};
 use crate::process::Life;
+use crate::wear::{Wear, Worn};
 
 /// What becomes of a worker in which a request is stuck.
 enum Fate {
@@ -53,8 +54,9 @@ impl Turn<'_> {
         match fate {
             Fate::Killed { .. } => self.time_out(slot),
             Fate::Replaced => {
+                let worn = Worn { wear: Wear::Stuck, since: self.now, is_leaving: true };
                 if let Some(worker) = self.fleet.workers.get_mut(&slot) {
-                    worker.is_stuck = true;
+                    worker.worn = Some(worn);
                 }
             }
             Fate::ReplacedAlready | Fate::Retires(_) | Fate::Ended => {}
@@ -69,7 +71,7 @@ impl Turn<'_> {
             Some(Life::Ready { .. }) if has_one_thread && running == 0 => Fate::Killed { is_wanted: true },
             _ if has_one_thread && running == 0 => Fate::Killed { is_wanted: false },
             Some(Life::Ending { kill_at, .. }) => Fate::Retires(kill_at.saturating_sub(self.now)),
-            _ if worker.is_stuck => Fate::ReplacedAlready,
+            _ if worker.worn.is_some_and(|worn| worn.wear == Wear::Stuck) => Fate::ReplacedAlready,
             _ => Fate::Replaced,
         }
     }

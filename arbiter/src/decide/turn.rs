@@ -15,11 +15,13 @@ pub(super) struct Turn<'f> {
     pub(super) fleet: &'f mut Fleet,
     pub(super) now: Duration,
     pub(super) actions: Vec<Action>,
+    /// The generation of which something has failed, so that the next trial waits, and what has.
+    pub(super) setback: Option<(u64, &'static str)>,
 }
 
 impl<'f> Turn<'f> {
     pub(super) fn new(fleet: &'f mut Fleet, now: Duration) -> Self {
-        Self { fleet, now, actions: Vec::new() }
+        Self { fleet, now, actions: Vec::new(), setback: None }
     }
 
     pub(super) fn act(&mut self, action: Action) {

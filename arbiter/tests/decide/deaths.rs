@@ -194,3 +194,45 @@ fn a_worker_that_retires_may_close_its_channel() {
     world.pass(Duration::from_secs(19));
     assert!(!world.has_been_killed(Child::Worker(0)));
 }
+
+#[test]
+fn the_log_says_for_how_long_nothing_is_started_after_what_has_failed_and_once_for_each_wait() {
+    let mut world = World::up(4);
+    let said = |world: &mut World, text: &str| {
+        let lines = world.logged().into_iter().filter(|line| line.contains("the next trial in")).count();
+        assert!(lines <= 1 && (lines == 0) == text.is_empty(), "{:?}", world.logged());
+        assert!(text.is_empty() || world.has_logged(Level::Warn, text), "{:?}", world.logged());
+        world.take();
+    };
+    world.exits(Child::Worker(0), SIGSEGV);
+    said(&mut world, "");
+    world.all_ready();
+    world.exits(Child::Worker(0), SIGSEGV);
+    said(
+        &mut world,
+        "Processes of generation 1 ended soon after they were ready, 1 in a row: the next trial in 100 ms",
+    );
+    world.pass(Duration::from_millis(100));
+    for slot in world.all_forked() {
+        world.exits(Child::Worker(slot), SIGSEGV);
+    }
+    said(&mut world, "Processes of generation 1 did not become ready, 1 in a row: the next trial in 100 ms");
+    world.pass(Duration::from_millis(100));
+    for slot in world.all_forked() {
+        world.exits(Child::Worker(slot), SIGSEGV);
+    }
+    said(&mut world, "did not become ready, 2 in a row: the next trial in 200 ms");
+}
+
+#[test]
+fn what_did_not_stop_in_time_is_said_with_the_time_that_it_had() {
+    use nix::sys::signal::Signal::{SIGINT, SIGTERM, SIGTTOU};
+    for (signal, text) in
+        [(SIGTTOU, "graceful_timeout = 20 s"), (SIGTERM, "graceful_timeout = 20 s"), (SIGINT, "a quick stop")]
+    {
+        let mut world = World::up(2);
+        world.signal(signal);
+        world.pass(Duration::from_secs(22));
+        assert!(world.has_logged(Level::Warn, &format!("it did not stop in time ({text})")), "{signal}");
+    }
+}

@@ -9,6 +9,7 @@ mod drains;
 mod endings;
 mod logs;
 mod phases;
+mod recycling;
 mod reloads;
 mod resizes;
 mod rolling;

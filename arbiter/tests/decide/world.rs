@@ -20,15 +20,12 @@ pub(crate) const CLEAN: End = End::Status(0);
 pub(crate) fn limits(workers: u32) -> Limits {
     Limits {
         workers,
-        scale: None,
-        threads: 1,
         timeout: Some(Duration::from_secs(30)),
         grace: Duration::from_secs(5),
         boot: Some(Duration::from_secs(60)),
         graceful: Duration::from_secs(20),
-        reload_batch: 1,
-        drain_delay: Duration::ZERO,
         probation: PROBATION,
+        ..Limits::BLANK
     }
 }
 

@@ -50,5 +50,18 @@ macro_rules! recycling {
                    over this time.",
             value: "DURATION",
         }
+        max_lifetime: Duration = Duration::ZERO; Time { min: 0, max: 30 * DAY };
+        {
+            brief: "How long a worker serves; then another takes its place. 0 is for ever.",
+            long: "Against an application that leaks, or keeps what goes stale. The worker goes on until another one is \
+                   ready, and then finishes its requests. Workers are replaced one after the other.",
+            value: "DURATION",
+        }
+        max_lifetime_jitter: Duration = Duration::ZERO; Time { min: 0, max: 30 * DAY };
+        {
+            brief: "By how much at the most `max_lifetime` is raised, differently for each worker.",
+            long: "So that workers that were started together are not all due together.",
+            value: "DURATION",
+        }
     } } };
 }

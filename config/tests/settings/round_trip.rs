@@ -48,6 +48,8 @@ fn every_setting_changed() -> Settings {
         max_memory_hard: (1 << 30) + 1,
         memory_measure: MemoryMeasure::Uss,
         memory_interval: Duration::from_millis(1500),
+        max_lifetime: Duration::from_secs(86_400),
+        max_lifetime_jitter: Duration::from_secs(3600),
         limit_request_line: 65_536,
         limit_request_fields: 1000,
         limit_request_field_size: 64,
@@ -159,6 +161,8 @@ max_memory = 0
 max_memory_hard = 0
 memory_measure = \"pss\"
 memory_interval = \"5s\"
+max_lifetime = \"0s\"
+max_lifetime_jitter = \"0s\"
 limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
