@@ -11,6 +11,8 @@ use tapster::event::{End, Event, Sender};
 use tapster::fleet::{Child, Fleet, Limits};
 use tapster_ipc::{ExitCode, Order, Report};
 
+use crate::serving::Serving;
+
 /// How long the first worker of a new generation has to be ready until the generation is proven.
 pub(crate) const PROBATION: Duration = Duration::from_secs(1);
 pub(crate) const SIGSEGV: End = End::Killed { signal: 11, out_of_memory: false };
@@ -42,6 +44,8 @@ pub(crate) struct World {
     pub(crate) can_spawn: bool,
     pub(crate) exit: Option<ExitCode>,
     killed: BTreeSet<i32>,
+    /// The processes that live, in their places.
+    living: BTreeMap<i32, Child>,
     next_pid: i32,
 }
 
@@ -61,6 +65,7 @@ impl World {
             can_spawn: true,
             exit: None,
             killed: BTreeSet::new(),
+            living: BTreeMap::new(),
             next_pid: 100,
         };
         world.happens(Event::Tick { busy: Vec::new() });
@@ -87,7 +92,9 @@ impl World {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             assert_eq!(self.exit, None, "{event:?} after the end");
+            let before = Serving::of(&self.fleet);
             let actions = decide(&mut self.fleet, event, self.now);
+            before.is_kept_by(&self.fleet);
             let mut outcome: VecDeque<Event> = actions.iter().filter_map(|action| self.play(action)).collect();
             self.actions.extend(actions);
             outcome.append(&mut events);
@@ -98,13 +105,15 @@ impl World {
     fn play(&mut self, action: &Action) -> Option<Event> {
         match action {
             Action::SpawnTemplate { generation } if self.can_spawn => {
-                Some(Event::Spawned { generation: *generation, pid: self.pid() })
+                let pid = self.pid(Child::Template(*generation));
+                Some(Event::Spawned { generation: *generation, pid })
             }
             Action::SpawnTemplate { generation } => {
                 Some(Event::SpawnFailed { generation: *generation, reason: "no memory".into() })
             }
             Action::Fork { generation, slot } => {
-                self.forks.insert(*slot, *generation);
+                let is_free = !self.living.values().any(|child| *child == Child::Worker(*slot));
+                assert!(is_free && self.forks.insert(*slot, *generation).is_none(), "slot {slot} is given twice");
                 None
             }
             Action::LoadSettings => Some(match self.reload.clone() {
@@ -113,6 +122,7 @@ impl World {
             }),
             Action::Replay(event) => Some(event.clone()),
             Action::Kill { pid, signal: Signal::SIGKILL } => {
+                assert!(self.living.contains_key(pid), "pid {pid} is killed, which is gone");
                 assert!(self.killed.insert(*pid), "pid {pid} is killed twice");
                 None
             }
@@ -124,8 +134,9 @@ impl World {
         }
     }
 
-    fn pid(&mut self) -> i32 {
+    fn pid(&mut self, child: Child) -> i32 {
         self.next_pid += 1;
+        self.living.insert(self.next_pid, child);
         self.next_pid
     }
 
@@ -146,7 +157,7 @@ impl World {
     /// The template answers one order to fork.
     pub(crate) fn forked(&mut self, slot: u32) -> i32 {
         let generation = self.forks.remove(&slot).expect("a fork was ordered");
-        let pid = self.pid();
+        let pid = self.pid(Child::Worker(slot));
         self.report(Child::Template(generation), Report::Forked { slot, pid });
         pid
     }
@@ -177,11 +188,10 @@ impl World {
         }
     }
 
-    /// All that was ordered is done and nothing fails, until nothing is under way any more.
+    /// All that was ordered is done and nothing fails, until nothing is under way any more, or the server has ended.
     pub(crate) fn calm(&mut self) {
         for _ in 0..100 {
-            let before =
-                (self.fleet.newest, self.fleet.reloads.under_way, self.fleet.workers.len(), self.fleet.ready());
+            let before = self.progress();
             for generation in 1..=self.fleet.newest {
                 self.template_ready(generation);
             }
@@ -190,14 +200,20 @@ impl World {
                 self.ready(slot);
             }
             self.pass(PROBATION);
-            self.settle();
-            let after = (self.fleet.newest, self.fleet.reloads.under_way, self.fleet.workers.len(), self.fleet.ready());
-            if before == after && self.forks.is_empty() && after.1 == 0 {
+            if self.exit.is_none() {
+                self.settle();
+            }
+            if self.exit.is_some() || (before == self.progress() && self.forks.is_empty() && before.1 == 0) {
                 return;
             }
         }
         let fleet = &self.fleet;
         assert!(self.exit.is_some(), "no calm: {fleet:?}");
+    }
+
+    fn progress(&self) -> (u64, u32, usize, usize) {
+        let fleet = &self.fleet;
+        (fleet.newest, fleet.reloads.under_way, fleet.workers.len(), fleet.ready())
     }
 
     /// The worker becomes ready and stays so for as long as it takes to prove a generation.
@@ -215,6 +231,7 @@ impl World {
     pub(crate) fn exits(&mut self, child: Child, end: End) {
         let pid = self.fleet.process(child).expect("the child has a process").pid;
         self.killed.remove(&pid);
+        self.living.remove(&pid);
         if let Child::Template(generation) = child {
             self.forks.retain(|_, of| *of != generation);
         }
@@ -224,6 +241,9 @@ impl World {
     /// All that has been killed is reaped.
     pub(crate) fn reap_killed(&mut self) {
         for pid in std::mem::take(&mut self.killed) {
+            if let Some(Child::Template(generation)) = self.living.remove(&pid) {
+                self.forks.retain(|_, of| *of != generation);
+            }
             if self.exit.is_none() {
                 self.happens(Event::Exited { pid, end: SIGKILL });
             }
@@ -250,12 +270,14 @@ impl World {
     /// Time passes, with a look at every deadline on the way.
     pub(crate) fn pass(&mut self, time: Duration) {
         let until = self.now + time;
-        while let Some(next) = self.fleet.next_deadline(self.now).filter(|next| *next <= until) {
+        while let Some(next) = self.fleet.next_deadline(self.now).filter(|next| *next <= until && self.exit.is_none()) {
             self.now = next;
             self.happens(Event::Tick { busy: Vec::new() });
         }
         self.now = until;
-        self.happens(Event::Tick { busy: Vec::new() });
+        if self.exit.is_none() {
+            self.happens(Event::Tick { busy: Vec::new() });
+        }
     }
 
     pub(crate) fn take(&mut self) -> Vec<Action> {

@@ -1,0 +1,34 @@
+//! What holds after every decision, whatever happens: the server never has fewer workers ready because of the arbiter than it is
+//! to have, or than it had.
+
+use tapster::fleet::{Child, Fleet};
+use tapster::process::{Life, Why};
+
+/// Who served before a decision.
+pub(crate) struct Serving(Vec<(u32, i32)>);
+
+impl Serving {
+    pub(crate) fn of(fleet: &Fleet) -> Self {
+        let ready = fleet.workers.iter().filter(|(_, worker)| worker.is_ready());
+        Self(ready.filter_map(|(&slot, worker)| Some((slot, worker.process()?.pid))).collect())
+    }
+
+    /// Those whom the decision has sent away of its own free will were more than are wanted.
+    pub(crate) fn is_kept_by(&self, fleet: &Fleet) {
+        let is_sent_away = |(slot, pid): &&(u32, i32)| {
+            let process = fleet.process(Child::Worker(*slot)).filter(|process| process.pid == *pid);
+            process.is_some_and(|process| match process.life {
+                Life::Ending { why, .. } | Life::Killed { why } => is_free(why),
+                Life::Booting { .. } | Life::Ready { .. } => false,
+            })
+        };
+        let gone: Vec<_> = self.0.iter().filter(is_sent_away).collect();
+        let wanted = fleet.proven().map_or(0, |proven| fleet.desired(proven));
+        assert!(gone.is_empty() || fleet.ready() >= wanted, "{gone:?} were sent away, of {wanted} wanted: {fleet:?}");
+    }
+}
+
+/// Whether the arbiter could have done without it. Stops, limits and what a worker does by itself leave it no choice.
+fn is_free(why: Why) -> bool {
+    matches!(why, Why::Replaced | Why::Surplus | Why::NotNeeded | Why::Worn(_))
+}
