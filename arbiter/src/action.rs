@@ -85,6 +85,8 @@ pub enum Action {
         generation: u64,
     },
     /// A reload is over: the number of the generation that serves now, or why the one before goes on. For whoever waits for it.
+    /// Each has one conclusion: one that begins at once, one that follows another (whoever asked for one meanwhile waits for
+    /// the same), and one that is refused since the server stops, which is told at once.
     Conclude(Result<u64, String>),
     /// Remove the listeners' paths; with `at_once` close them too. Otherwise they stay until what waits in their queues has
     /// been accepted.

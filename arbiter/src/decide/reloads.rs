@@ -119,9 +119,16 @@ impl Turn<'_> {
 
     /// A stop ends what is under way, and what was to follow.
     pub(super) fn end_reloads(&mut self, reason: &str) {
-        let followed = u32::from(std::mem::take(&mut self.fleet.reloads.waiting) > 0);
-        for _ in 0..self.fleet.reloads.under_way + followed {
+        for _ in 0..self.fleet.reloads.under_way {
             self.conclude(Err(reason.to_owned()));
+        }
+        self.end_waiting(reason);
+    }
+
+    /// What was to follow the reload that is under way does not.
+    pub(super) fn end_waiting(&mut self, reason: &str) {
+        if std::mem::take(&mut self.fleet.reloads.waiting) > 0 {
+            self.act(Action::Conclude(Err(reason.to_owned())));
         }
     }
 

@@ -172,6 +172,22 @@ fn a_reload_that_rolls_goes_on_rolling_in_the_drain_delay() {
 }
 
 #[test]
+fn a_hup_that_was_to_follow_does_not_begin_in_the_drain_delay() {
+    let mut world = patient(2);
+    world.signal(SIGHUP);
+    world.template_ready(2);
+    world.all_forked();
+    world.proves(2);
+    world.signal(SIGHUP);
+    world.take();
+    world.signal(SIGTERM);
+    assert_eq!(world.concluded(), [Err("the server stops".into())]);
+    world.all_ready();
+    assert_eq!(world.concluded()[1..], [Ok(2)], "what rolls, goes on");
+    assert!(!world.has_done(&Action::LoadSettings));
+}
+
+#[test]
 fn nobody_is_waited_for_where_no_worker_serves() {
     let mut booting = World::new(1);
     booting.reload = Ok(Limits { drain_delay: DELAY, ..limits(1) });

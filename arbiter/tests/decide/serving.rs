@@ -1,20 +1,30 @@
 //! What holds after every decision, whatever happens: the server never has fewer workers ready because of the arbiter than it is
 //! to have, or than it had.
 
-use tapster::fleet::{Child, Fleet};
+use tapster::action::Action;
+use tapster::fleet::{Child, Fleet, Phase};
 use tapster::process::{Life, Why};
 
-/// Who served before a decision.
-pub(crate) struct Serving(Vec<(u32, i32)>);
+/// What was before a decision.
+pub(crate) struct Serving {
+    /// Who served: slots and pids.
+    ready: Vec<(u32, i32)>,
+    /// Whether the server was about to stop.
+    stops: bool,
+}
 
 impl Serving {
     pub(crate) fn of(fleet: &Fleet) -> Self {
         let ready = fleet.workers.iter().filter(|(_, worker)| worker.is_ready());
-        Self(ready.filter_map(|(&slot, worker)| Some((slot, worker.process()?.pid))).collect())
+        Self {
+            ready: ready.filter_map(|(&slot, worker)| Some((slot, worker.process()?.pid))).collect(),
+            stops: fleet.stops_at.is_some() || matches!(fleet.phase, Phase::Stopping { .. }),
+        }
     }
 
-    /// Those whom the decision has sent away of its own free will were more than are wanted.
-    pub(crate) fn is_kept_by(&self, fleet: &Fleet) {
+    /// Those whom the decision has sent away of its own free will were more than are wanted; and what is to stop begins nothing.
+    pub(crate) fn is_kept_by(&self, fleet: &Fleet, actions: &[Action]) {
+        assert!(!(self.stops && actions.contains(&Action::LoadSettings)), "a reload begins in a server that stops");
         let is_sent_away = |(slot, pid): &&(u32, i32)| {
             let process = fleet.process(Child::Worker(*slot)).filter(|process| process.pid == *pid);
             process.is_some_and(|process| match process.life {
@@ -22,7 +32,7 @@ impl Serving {
                 Life::Booting { .. } | Life::Ready { .. } => false,
             })
         };
-        let gone: Vec<_> = self.0.iter().filter(is_sent_away).collect();
+        let gone: Vec<_> = self.ready.iter().filter(is_sent_away).collect();
         let wanted = fleet.proven().map_or(0, |proven| fleet.desired(proven));
         assert!(gone.is_empty() || fleet.ready() >= wanted, "{gone:?} were sent away, of {wanted} wanted: {fleet:?}");
     }

@@ -94,7 +94,7 @@ impl World {
             assert_eq!(self.exit, None, "{event:?} after the end");
             let before = Serving::of(&self.fleet);
             let actions = decide(&mut self.fleet, event, self.now);
-            before.is_kept_by(&self.fleet);
+            before.is_kept_by(&self.fleet, &actions);
             let mut outcome: VecDeque<Event> = actions.iter().filter_map(|action| self.play(action)).collect();
             self.actions.extend(actions);
             outcome.append(&mut events);
