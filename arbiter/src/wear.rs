@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::decide::words;
 use crate::limits::Limits;
 
 /// That a worker is to be replaced.
@@ -91,7 +92,7 @@ impl fmt::Display for Wear {
             }
             Self::Requests { served, limit: None } => write!(f, "it has served {served} requests (max_requests)"),
             Self::Lifetime { served, limit } => {
-                write!(f, "it has served for {} s, max_lifetime = {} s", served.as_secs(), limit.as_secs_f32())
+                write!(f, "it has served for {}, max_lifetime = {}", words(*served), words(*limit))
             }
             Self::Memory { bytes, limit } => {
                 write!(f, "it has {} of memory, max_memory = {}", mebibytes(*bytes), mebibytes(*limit))
@@ -124,7 +125,7 @@ mod tests {
             (Wear::Requests { served: 53, limit: None }, "it has served 53 requests (max_requests)"),
             (
                 Wear::Lifetime { served: Duration::from_millis(61_300), limit: Duration::from_secs(60) },
-                "it has served for 61 s, max_lifetime = 60 s",
+                "it has served for 61.3 s, max_lifetime = 60 s",
             ),
             (
                 Wear::Memory { bytes: (512 << 20) + 1, limit: 512 << 20 },
