@@ -9,6 +9,7 @@ from harness.gate import Gate
 from harness.interpreters import default_interpreter
 from harness.paths import VENVS
 from harness.server import RUNNING
+from harness.upgrades import Upgrades, deploy
 
 
 def pytest_collection_modifyitems(items):
@@ -92,3 +93,17 @@ def gate(make_gate):
 def python():
     """The default CPython's interpreter, as an argument for --python."""
     return str(default_interpreter().python)
+
+
+@pytest.fixture
+def upgrades(serve, tmp_path):
+    """Starts servers of version 1 that are to be upgraded."""
+    with ExitStack() as stack:
+
+        def start(*options, **settings):
+            if not (tmp_path / "deployed.py").exists():
+                deploy(tmp_path, 1)
+            server = serve("deployed:application", "--pythonpath", str(tmp_path), *options, **settings)
+            return stack.enter_context(Upgrades(server))
+
+        yield start

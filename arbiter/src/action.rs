@@ -96,6 +96,18 @@ pub enum Action {
     },
     /// Have the listeners refuse connections, in whichever process they are still open, and close them.
     RefuseConnections,
+    /// Start this program anew, as a server that is to take this one's place, with all its listeners. Answered by
+    /// [`Event::Launched`] or [`Event::LaunchFailed`], before anything else.
+    Upgrade,
+    /// The listeners are this server's alone again: the successor has ended, or is to.
+    Disinherit,
+    /// Tell the predecessor that this server serves.
+    ReportUp,
+    /// The predecessor has gone: its pid file, its listeners and the service manager's ear are this server's now.
+    TakeOver {
+        /// The pid that it had.
+        predecessor: i32,
+    },
     /// Tell the service manager.
     Notify(Notice),
     /// End the arbiter.
@@ -111,6 +123,8 @@ pub enum Notice {
     Reloading,
     /// The server is about to end.
     Stopping,
+    /// Another process is the service's main one from now on, and the only one that is listened to.
+    MainPid(i32),
     /// One line for `systemctl status`.
     Status(String),
 }

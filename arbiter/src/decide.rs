@@ -20,6 +20,7 @@ mod status;
 mod stops;
 mod stuck;
 mod turn;
+mod upgrade;
 
 use std::time::Duration;
 
@@ -42,6 +43,10 @@ pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
         Event::Exited { pid, end } => turn.exited(pid, end),
         Event::SettingsLoaded { limits } => turn.settings_loaded(limits),
         Event::SettingsRefused { reason } => turn.settings_refused(&reason),
+        Event::Launched { pid } => turn.launched(pid),
+        Event::LaunchFailed { reason } => turn.launch_failed(&reason),
+        Event::SuccessorUp { keeps_all } => turn.successor_up(keeps_all),
+        Event::PredecessorGone => turn.predecessor_gone(),
         Event::Measured { sizes } => turn.measured(&sizes),
         Event::Load { busy, waiting } => turn.load(busy, waiting),
         Event::Tick { busy } => turn.tick(&busy),
@@ -49,7 +54,9 @@ pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
     turn.stop_as_announced();
     turn.expire();
     turn.outlive();
+    turn.expire_successor();
     turn.prove();
+    turn.report_up();
     turn.tell_setback();
     turn.converge();
     turn.follow_up();

@@ -70,6 +70,23 @@ pub enum Event {
         /// All that is wrong, for the log.
         reason: String,
     },
+    /// The server that is to take this one's place has been started.
+    Launched {
+        /// Its pid.
+        pid: i32,
+    },
+    /// The server that was to take this one's place could not be started.
+    LaunchFailed {
+        /// Why.
+        reason: String,
+    },
+    /// The successor's first worker is ready.
+    SuccessorUp {
+        /// Whether it listens at all addresses at which this server did when it was started.
+        keeps_all: bool,
+    },
+    /// The server whose place this one takes has gone.
+    PredecessorGone,
     /// The memory of workers has been measured.
     Measured {
         /// Their slots, and how many bytes each has.

@@ -20,6 +20,7 @@ use crate::channels::Channels;
 use crate::control::{self, Control};
 use crate::event::{Event, Sender};
 use crate::reap::Reaper;
+use crate::upgrade::{Succession, TOKENS};
 
 const SIGNALS: Token = Token(0);
 
@@ -48,6 +49,8 @@ pub(crate) struct EventLoop {
     pub channels: Channels,
     /// The control socket and its clients, where there is one.
     pub control: Option<Control>,
+    /// The channels to a server before or after this one.
+    pub succession: Succession,
 }
 
 impl EventLoop {
@@ -61,7 +64,9 @@ impl EventLoop {
         let signals = SignalDelivery::with_pipe(read, write, WithOrigin::default(), TAKEN.map(|signal| signal as i32))?;
         poll.registry().register(&mut SourceFd(&signals.get_read().as_raw_fd()), SIGNALS, Interest::READABLE)?;
         let channels = Channels::new(poll.registry().try_clone()?);
-        Ok(Self { poll, events: Events::with_capacity(256), signals, reaper: Reaper::new(), channels, control: None })
+        let succession = Succession::new(poll.registry().try_clone()?);
+        let events = Events::with_capacity(256);
+        Ok(Self { poll, events, signals, reaper: Reaper::new(), channels, control: None, succession })
     }
 
     /// Listens at the control socket from now on.
@@ -95,6 +100,7 @@ impl EventLoop {
                 token if token.0 >= control::FIRST_TOKEN => {
                     happened.extend(self.control.as_mut().map(|control| control.hear(event)).unwrap_or_default());
                 }
+                token if TOKENS.contains(&token) => happened.extend(self.succession.hear(token)),
                 token => happened.extend(self.channels.hear_token(token)),
             }
         }

@@ -15,6 +15,7 @@ pub use crate::limits::Limits;
 use crate::process::{Life, Process};
 use crate::reloads::Reloads;
 use crate::scale::Scaled;
+use crate::succession::{Predecessor, Successor};
 use crate::throttle::Throttle;
 use crate::wear::lifetime;
 pub use crate::worker::{Seat, Worker};
@@ -51,6 +52,10 @@ pub struct Fleet {
     pub status: String,
     /// What the load asks for.
     pub scaled: Scaled,
+    /// The server that is to take this one's place, while it runs.
+    pub successor: Option<Successor>,
+    /// The server whose place this one is to take, while it runs.
+    pub predecessor: Option<Predecessor>,
 }
 
 /// A worker that ends so soon after it was ready has shown nothing: the generation that it is the first of is not proven by
@@ -154,6 +159,8 @@ impl Fleet {
             changes_taken: Duration::ZERO,
             status: String::new(),
             scaled: Scaled::default(),
+            successor: None,
+            predecessor: None,
         }
     }
 
@@ -292,12 +299,14 @@ impl Fleet {
             [start, generation.boots.until(), generation.crashes.until(), generation.wears.until()]
         });
         let lifetimes = self.workers.values().filter_map(|worker| self.lasts_until(worker));
+        let successor = self.successor.and_then(Successor::deadline);
         processes
             .chain(forks)
             .chain(generations)
             .chain(lifetimes)
             .chain(self.proof())
             .chain(self.stops_at)
+            .chain(successor)
             .filter(|&due| due > decided)
             .min()
     }

@@ -9,6 +9,7 @@ pub mod activation;
 pub mod ask;
 pub mod check;
 pub mod run;
+pub mod upgrade;
 
 // Policy: values and one function, without I/O and without a clock. Public for its table tests.
 pub mod action;
@@ -19,6 +20,7 @@ pub mod limits;
 pub mod process;
 pub mod reloads;
 pub mod scale;
+pub mod succession;
 pub mod throttle;
 pub mod wear;
 pub mod worker;

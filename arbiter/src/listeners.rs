@@ -5,6 +5,7 @@
 mod bound;
 mod error;
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -27,6 +28,9 @@ pub(crate) struct Listener {
     socket: OwnedFd,
     url: String,
     path: Option<BoundPath>,
+    /// Whether another server listens at the same socket, older or newer than this one, so that its path and its queue are not
+    /// for this one to end.
+    is_shared: Cell<bool>,
 }
 
 /// A socket's place in the file system, and which file it was.
@@ -52,6 +56,27 @@ impl Patience {
 }
 
 impl Listener {
+    /// A socket that the server before this one listens at too; `place` is the device and inode of its path.
+    pub(crate) fn shared(bind: Bind, socket: OwnedFd, place: Option<(u64, u64)>) -> Self {
+        let path = match (&bind, place) {
+            (Bind::Unix { path }, Some((device, inode))) => Some(BoundPath { path: path.clone(), device, inode }),
+            _ => None,
+        };
+        let url = bound::url(socket.as_fd(), &bind);
+        Self { bind, socket, url, path, is_shared: Cell::new(true) }
+    }
+
+    /// Whether another server listens at the same socket from now on.
+    pub(crate) fn share(&self, is_shared: bool) {
+        self.is_shared.set(is_shared);
+    }
+
+    /// The device and inode of the path that the socket is bound to, if it is.
+    #[must_use]
+    pub(crate) fn place(&self) -> Option<(u64, u64)> {
+        self.path.as_ref().map(|bound| (bound.device, bound.inode))
+    }
+
     /// The address, as the settings have it.
     #[must_use]
     pub(crate) fn bind(&self) -> &Bind {
@@ -69,9 +94,10 @@ impl Listener {
         sockets::unaccepted(self.as_fd()).unwrap_or(0)
     }
 
-    /// Removes the path that the socket is bound to, if it still is.
+    /// Removes the path that the socket is bound to, if it still is and no other server listens at it.
     pub(crate) fn remove_path(&self) {
         if let Some(bound) = &self.path
+            && !self.is_shared.get()
             && lstat(&bound.path).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (bound.device, bound.inode))
         {
             // Best effort: a stale path is replaced by the next start.
@@ -80,9 +106,9 @@ impl Listener {
     }
 
     /// Has the kernel refuse connections from now on, whichever processes still hold the socket. A socket that was handed
-    /// to this server is its owner's to refuse with.
+    /// to this server is its owner's to refuse with, and one that another server listens at goes on.
     pub(crate) fn refuse_connections(&self) {
-        if !matches!(self.bind, Bind::Fd(_)) {
+        if !matches!(self.bind, Bind::Fd(_)) && !self.is_shared.get() {
             // It fails where it refuses already.
             let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
         }
@@ -287,6 +313,28 @@ mod tests {
         assert!(path.exists());
         drop(other);
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_another_server_listens_at_too_is_left_to_it() {
+        use std::os::unix::net::UnixStream;
+        let path = scratch("shared");
+        let old = open_one(&format!("unix:{}", path.display())).unwrap();
+        let copy = old.as_fd().try_clone_to_owned().unwrap();
+        let new = Listener::shared(old.bind().clone(), copy, old.place());
+        assert_eq!(new.url(), old.url());
+        new.remove_path();
+        new.refuse_connections();
+        drop(new);
+        assert!(UnixStream::connect(&path).is_ok(), "the new one has only closed its own descriptor");
+        let copy = old.as_fd().try_clone_to_owned().unwrap();
+        let new = Listener::shared(old.bind().clone(), copy, old.place());
+        old.share(true);
+        drop(old);
+        assert!(UnixStream::connect(&path).is_ok(), "the old one has left it to the new one");
+        new.share(false);
+        drop(new);
+        assert!(!path.exists());
     }
 
     #[test]

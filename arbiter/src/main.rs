@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use tapster::upgrade::Heritage;
 use tapster::{activation, check, complain, run};
 use tapster_config::{Invocation, Sources, load};
 use tapster_sys::fds::Inherited;
@@ -13,6 +14,13 @@ use tapster_sys::fds::Inherited;
 fn main() -> ExitCode {
     // First of all: what is opened later was not inherited.
     let mut inherited = Inherited::of_process();
+    let heritage = match Heritage::of_process(&mut inherited) {
+        Ok(heritage) => heritage,
+        Err(reason) => {
+            complain(&reason);
+            return ExitCode::FAILURE;
+        }
+    };
     let mut sources = match Sources::of_process() {
         Ok(sources) => sources,
         Err(error) => {
@@ -22,7 +30,7 @@ fn main() -> ExitCode {
     };
     activation::take_note(&mut sources, &mut inherited);
     let exit = match load(&sources) {
-        Ok(Invocation::Serve(settings)) => run::serve(*settings, sources, inherited),
+        Ok(Invocation::Serve(settings)) => run::serve(*settings, sources, inherited, heritage),
         Ok(Invocation::CheckConfig(settings)) => check::check(&settings),
         Ok(Invocation::PrintConfig(settings)) => return print(&settings.to_file()),
         Ok(Invocation::Help(text) | Invocation::Version(text)) => return print(&text),

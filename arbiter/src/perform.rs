@@ -2,6 +2,8 @@
 //!
 //! Owns what actions need: channels, listeners, the scoreboard. Called by `run`.
 
+mod upgrade;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::Rc;
@@ -21,9 +23,11 @@ use crate::event::Event;
 use crate::fleet::Child;
 use crate::listeners::Listener;
 use crate::load::{self, Loaded};
+use crate::pidfile::Pidfile;
 use crate::running;
 use crate::spawn::{self, Recipe};
 use crate::systemd::Service;
+use crate::upgrade::{Program, Succession};
 
 /// What actions work on.
 #[derive(Debug)]
@@ -44,6 +48,10 @@ pub(crate) struct Stage {
     pub background: Option<Background>,
     /// Listeners that wait for their queues to be emptied while the server stops.
     closing: Vec<Rc<Listener>>,
+    /// What an upgrade starts.
+    program: Program,
+    /// Removed at the end.
+    pidfile: Option<Pidfile>,
 }
 
 /// What an action has brought about at once.
@@ -60,8 +68,14 @@ impl Stage {
     ///
     /// # Errors
     /// As [`Scoreboard::create`].
-    pub(crate) fn new(sources: Sources, inherited: Inherited, first: Loaded) -> io::Result<Self> {
+    pub(crate) fn new(
+        sources: Sources,
+        inherited: Inherited,
+        first: Loaded,
+        pidfile: Option<Pidfile>,
+    ) -> io::Result<Self> {
         let scoreboard = Scoreboard::create()?;
+        let program = Program::of_process(&sources)?;
         let original = first.settings.clone();
         Ok(Self {
             sources,
@@ -73,7 +87,15 @@ impl Stage {
             service: Service::of_process(),
             background: None,
             closing: Vec::new(),
+            program,
+            pidfile,
         })
+    }
+
+    /// What the server was started with.
+    #[must_use]
+    pub(crate) fn original(&self) -> &Settings {
+        &self.original
     }
 
     /// Where the workers say what they are doing.
@@ -95,7 +117,12 @@ impl Stage {
     }
 
     /// Carries out `actions` in their order.
-    pub(crate) fn perform(&mut self, actions: Vec<Action>, channels: &mut Channels) -> Outcome {
+    pub(crate) fn perform(
+        &mut self,
+        actions: Vec<Action>,
+        channels: &mut Channels,
+        succession: &mut Succession,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         for action in actions {
             match action {
@@ -123,6 +150,9 @@ impl Stage {
                 Action::CloseListeners { at_once } => self.close_listeners(at_once),
                 Action::RefuseConnections => self.refuse_connections(),
                 Action::Notify(notice) => self.notify(&notice),
+                Action::Upgrade | Action::Disinherit | Action::ReportUp | Action::TakeOver { .. } => {
+                    outcome.events.extend(self.perform_beside(&action, succession));
+                }
                 Action::Exit(exit) => outcome.exit = Some(exit),
             }
         }
@@ -194,13 +224,19 @@ impl Stage {
         }
     }
 
-    fn load_settings(&mut self) -> Event {
+    /// The listeners of all generations, each once.
+    fn open(&self) -> Vec<Rc<Listener>> {
         let mut open: Vec<Rc<Listener>> = Vec::new();
         for listener in self.loaded.values().flat_map(|loaded| &loaded.listeners) {
             if !open.iter().any(|known| Rc::ptr_eq(known, listener)) {
                 open.push(Rc::clone(listener));
             }
         }
+        open
+    }
+
+    fn load_settings(&mut self) -> Event {
+        let open = self.open();
         match load::reload(&self.sources, &open, &mut self.inherited) {
             Ok(loaded) => {
                 let limits = load::limits(&loaded.settings);

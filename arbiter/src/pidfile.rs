@@ -116,13 +116,16 @@ impl Pidfile {
         self.is_left = true;
     }
 
-    /// Takes the path of the server before, which has gone.
+    /// Takes the path of the server before, which had that pid and has gone.
     ///
     /// # Errors
     /// A sentence for the log: yet another server has it, or it can't be renamed.
-    pub(crate) fn succeed(&mut self) -> Result<(), String> {
+    pub(crate) fn succeed(&mut self, predecessor: i32) -> Result<(), String> {
         let Some(later) = self.later.take() else { return Ok(()) };
-        let renamed = lock_stale(&later).and_then(|_stale| {
+        let named = fs::read_to_string(&later).ok().and_then(|text| text.trim().parse().ok());
+        // Of one that was killed the kernel may give up the lock a moment after the channel.
+        let is_free = if named == Some(predecessor) { Ok(None) } else { lock_stale(&later) };
+        let renamed = is_free.and_then(|_stale| {
             fs::rename(&self.path, &later)
                 .map_err(|error| format!("{} can't be renamed to {}: {error}", self.path.display(), later.display()))
         });
@@ -291,8 +294,20 @@ mod tests {
         first.leave();
         drop(first);
         assert!(path.exists(), "there is no moment without a file");
-        second.succeed().unwrap();
+        second.succeed(1).unwrap();
         assert!(path.exists() && !second_path.exists());
+        drop(second);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_file_of_the_server_before_is_taken_though_its_lock_is_not_gone_yet() {
+        let path = scratch("killed");
+        let mut second = Pidfile::write_second(&path).unwrap();
+        let first = Pidfile::write(&path).unwrap();
+        second.succeed(i32::try_from(std::process::id()).unwrap()).unwrap();
+        drop(first);
+        assert!(path.exists(), "it is the second's");
         drop(second);
         assert!(!path.exists());
     }
@@ -302,7 +317,7 @@ mod tests {
         let path = scratch("third");
         let mut second = Pidfile::write_second(&path).unwrap();
         let third = Pidfile::write(&path).unwrap();
-        assert!(second.succeed().unwrap_err().contains("a server that runs"));
+        assert!(second.succeed(1).unwrap_err().contains("a server that runs"));
         drop(second);
         assert!(path.exists() && !with_suffix(&path, ".2").exists());
         drop(third);

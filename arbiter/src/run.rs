@@ -10,6 +10,7 @@ use tapster_ipc::{ExitCode, Slot};
 use tapster_sys::fds::Inherited;
 use tapster_sys::{lifeline, signals, stamp};
 
+use crate::action::Action;
 use crate::activation;
 use crate::complain;
 use crate::control::Control;
@@ -24,12 +25,16 @@ use crate::memory::{self, Gauge};
 use crate::perform::Stage;
 use crate::pidfile::Pidfile;
 use crate::scale;
+use crate::succession::{Predecessor, Successor};
+use crate::upgrade::Heritage;
 
 /// Serves until told to stop, and returns the status to exit with. What goes wrong is logged. `inherited` is what the
-/// process was started with.
+/// process was started with, and `heritage` what it has of the server whose place it is to take.
 #[must_use]
-pub fn serve(settings: Settings, sources: Sources, inherited: Inherited) -> ExitCode {
-    let background = match settings.daemon.then(|| daemon::detach(&settings)).transpose() {
+pub fn serve(settings: Settings, sources: Sources, inherited: Inherited, heritage: Option<Heritage>) -> ExitCode {
+    // A successor is in the background already, where the server before it is.
+    let detaches = settings.daemon && heritage.is_none();
+    let background = match detaches.then(|| daemon::detach(&settings)).transpose() {
         Ok(Some(Detached::Command(exit))) => return exit,
         Ok(Some(Detached::Server(background))) => Some(background),
         Ok(None) => None,
@@ -42,7 +47,7 @@ pub fn serve(settings: Settings, sources: Sources, inherited: Inherited) -> Exit
         complain(&reason);
         return ExitCode::Failed;
     }
-    match start_and_supervise(settings, sources, inherited, background) {
+    match start_and_supervise(settings, sources, inherited, background, heritage) {
         Ok(exit) => exit,
         Err(reason) => {
             log::error!("{reason}");
@@ -56,6 +61,7 @@ fn start_and_supervise(
     sources: Sources,
     mut inherited: Inherited,
     background: Option<Background>,
+    heritage: Option<Heritage>,
 ) -> Result<ExitCode, String> {
     log::info!("Starting tapster {}", env!("CARGO_PKG_VERSION"));
     if settings.reload {
@@ -65,24 +71,44 @@ fn start_and_supervise(
     // Signals first: from here on one ends the server in order, and leaves no file behind.
     let mut event_loop = EventLoop::new().map_err(system("can't take over the signals"))?;
     signals::unblock_all().map_err(system("can't unblock the signals"))?;
-    let pidfile = settings.pid.as_deref().map(Pidfile::write).transpose()?;
+    let write = if heritage.is_some() { Pidfile::write_second } else { Pidfile::write };
+    let pidfile = settings.pid.as_deref().map(write).transpose()?;
     lifeline::adopt_orphans().map_err(system("can't become the workers' adopter (PR_SET_CHILD_SUBREAPER)"))?;
-    if let Some(path) = &settings.control_socket {
+    // A successor has it once the server before it, which has it now, is gone.
+    if let Some(path) = settings.control_socket.as_deref().filter(|_| heritage.is_none()) {
         event_loop.open_control(path)?;
     }
     let limits = load::limits(&settings);
     activation::tell(&settings, &sources, &inherited);
-    let loaded = load::load(settings, &[], Patience::START, &mut inherited)?;
-    let mut stage = Stage::new(sources, inherited, loaded).map_err(system("can't make the scoreboard"))?;
+    let mut fleet = Fleet::new(limits);
+    let open = heritage.as_ref().map(Heritage::listeners).unwrap_or_default();
+    let loaded = load::load(settings, open, Patience::START, &mut inherited)?;
+    let is_alone = heritage.is_none();
+    if let Some(heritage) = heritage {
+        log::info!("Taking the place of pid {}, at {} of its sockets", heritage.pid(), heritage.kept());
+        fleet.predecessor = Some(Predecessor { pid: heritage.pid(), knows: false });
+        event_loop
+            .succession
+            .attend(heritage)
+            .map_err(system("can't poll the channel to the server before this one"))?;
+    }
+    let mut stage = Stage::new(sources, inherited, loaded, pidfile).map_err(system("can't make the scoreboard"))?;
     stage.background = background;
-    stage.service.become_main();
-    let exit = supervise(Fleet::new(limits), stage, &mut event_loop).map_err(system("can't wait for events"));
-    drop(pidfile);
+    if is_alone {
+        stage.service.become_main();
+    }
+    let exit = supervise(&mut fleet, &mut stage, &mut event_loop).map_err(system("can't wait for events"));
+    if fleet.successor.is_some_and(Successor::is_up) {
+        stage.leave_pid_file(&event_loop.succession);
+    }
+    drop(stage);
     log::info!("Tapster has stopped");
+    // Last of all: the end of the channel tells a successor that nothing of this server's is left.
+    drop(event_loop);
     exit
 }
 
-fn supervise(mut fleet: Fleet, mut stage: Stage, event_loop: &mut EventLoop) -> std::io::Result<ExitCode> {
+fn supervise(fleet: &mut Fleet, stage: &mut Stage, event_loop: &mut EventLoop) -> std::io::Result<ExitCode> {
     let mut events = VecDeque::from([Event::Tick { busy: Vec::new() }]);
     let (mut decided, mut sampled) = (Duration::ZERO, Duration::ZERO);
     let mut gauge = Gauge::default();
@@ -93,9 +119,13 @@ fn supervise(mut fleet: Fleet, mut stage: Stage, event_loop: &mut EventLoop) -> 
             }
             event_loop.control.iter_mut().for_each(|control| control.hand_over(&event));
             decided = stamp::monotonic();
-            let actions = decide(&mut fleet, event, decided);
+            let actions = decide(fleet, event, decided);
             event_loop.control.iter_mut().for_each(|control| control.follow(&actions, decided));
-            let mut outcome = stage.perform(actions, &mut event_loop.channels);
+            let takes_over = actions.iter().any(|action| matches!(action, Action::TakeOver { .. }));
+            let mut outcome = stage.perform(actions, &mut event_loop.channels, &mut event_loop.succession);
+            if takes_over {
+                take_control(stage, event_loop);
+            }
             if let Some(exit) = outcome.exit {
                 event_loop.control.iter_mut().for_each(Control::say_farewell);
                 return Ok(exit);
@@ -103,27 +133,35 @@ fn supervise(mut fleet: Fleet, mut stage: Stage, event_loop: &mut EventLoop) -> 
             outcome.events.append(&mut events);
             events = outcome.events;
         }
-        let (now, watched, takes_long) = (stamp::monotonic(), fleet.watched(), takes_long(&fleet));
+        let (now, watched, takes_long) = (stamp::monotonic(), fleet.watched(), takes_long(fleet));
         stage.service.turn(takes_long, now);
-        let look = next_look(&stage, &watched, now);
+        let look = next_look(stage, &watched, now);
         let sample = fleet.follows_load().then(|| sampled.saturating_add(scale::EVERY));
-        let subjects = memory::subjects(&fleet, |generation| stage.settings(generation));
+        let subjects = memory::subjects(fleet, |generation| stage.settings(generation));
         let turn = stage.service.next_turn(takes_long);
         let mut due = [look, sample, turn, gauge.due(&subjects)].into_iter().flatten().min();
         if let Some(control) = &mut event_loop.control {
-            control.answer(&fleet, stage.scoreboard(), now);
+            control.answer(fleet, stage.scoreboard(), now);
             due = due.into_iter().chain(control.next_deadline()).min();
         }
-        events = event_loop.wait(longest_wait(&fleet, due, decided, now))?;
+        events = event_loop.wait(longest_wait(fleet, due, decided, now))?;
         let now = stamp::monotonic();
         if sample.is_some_and(|sample| sample <= now) {
             sampled = now;
-            events.push_back(load(&stage, &fleet));
+            events.push_back(load(stage, fleet));
         }
         if events.is_empty() || look.is_some_and(|look| look <= now) {
-            events.push_back(Event::Tick { busy: busy(&stage, &watched) });
+            events.push_back(Event::Tick { busy: busy(stage, &watched) });
         }
         events.extend(gauge.look(&subjects, stamp::monotonic()));
+    }
+}
+
+/// The control socket is this server's, now that the one before it is gone.
+fn take_control(stage: &Stage, event_loop: &mut EventLoop) {
+    let opened = stage.original().control_socket.as_deref().map(|path| event_loop.open_control(path));
+    if let Some(Err(reason)) = opened {
+        log::error!("{reason}; tapsterctl can't ask this server");
     }
 }
 

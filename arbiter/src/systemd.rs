@@ -77,13 +77,14 @@ impl Service {
         }
     }
 
-    /// Passes a notice on.
+    /// Passes a notice on. The manager listens to one process only: while there are two servers, to the older one, until that
+    /// has named the other.
     pub(crate) fn notify(&mut self, notice: &Notice) {
         match notice {
             Notice::Ready => self.is_ready = true,
             Notice::Reloading | Notice::Stopping => self.is_ready = false,
             Notice::Status(status) if !self.is_main => self.status = Some(status.clone()),
-            Notice::Status(_) => {}
+            Notice::Status(_) | Notice::MainPid(_) => {}
         }
         if !matches!(notice, Notice::Status(_)) {
             // Another wait begins for the manager, of which it has granted nothing yet.
@@ -91,6 +92,7 @@ impl Service {
         }
         let patience = if matches!(notice, Notice::Status(_)) { Duration::ZERO } else { PATIENCE };
         self.say(&message(notice, stamp::monotonic()), patience);
+        self.is_main &= !matches!(notice, Notice::MainPid(_));
     }
 
     /// The loop has come round, at `now`: says so where a watchdog wants to hear it. `takes_long` is whether the server is
@@ -172,6 +174,7 @@ fn message(notice: &Notice, now: Duration) -> String {
         // The time tells the manager which of several reloads a later READY=1 answers.
         Notice::Reloading => format!("RELOADING=1\nMONOTONIC_USEC={}", now.as_micros()),
         Notice::Stopping => "STOPPING=1".into(),
+        Notice::MainPid(pid) => format!("MAINPID={pid}"),
         Notice::Status(status) => format!("STATUS={}", status.replace('\n', " ")),
     }
 }
@@ -204,6 +207,7 @@ mod tests {
     fn each_notice_has_the_words_that_the_manager_knows() {
         let now = Duration::from_micros(12_345_678);
         assert_eq!(message(&Notice::Ready, now), "READY=1");
+        assert_eq!(message(&Notice::MainPid(4711), now), "MAINPID=4711");
         assert_eq!(message(&Notice::Reloading, now), "RELOADING=1\nMONOTONIC_USEC=12345678");
         assert_eq!(message(&Notice::Status("a\nREADY=1".into()), now), "STATUS=a READY=1");
     }

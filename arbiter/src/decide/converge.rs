@@ -28,7 +28,7 @@ const _: () = assert!(MOST_SLOTS > 2 * MOST_WORKERS);
 impl Turn<'_> {
     pub(super) fn converge(&mut self) {
         if let Phase::Stopping { exit, .. } = self.fleet.phase {
-            if self.fleet.is_empty() {
+            if self.fleet.is_empty() && !self.awaits_successor() {
                 self.act(Action::Exit(exit));
             }
             return;

@@ -18,6 +18,9 @@ const MOST_UNCLAIMED: usize = 64;
 
 impl Turn<'_> {
     pub(super) fn exited(&mut self, pid: i32, end: End) {
+        if self.successor_exited(pid, end) {
+            return;
+        }
         let is_it = |child: &Child| self.fleet.process(*child).is_some_and(|process| process.pid == pid);
         match self.fleet.children().into_iter().find(is_it) {
             Some(Child::Template(generation)) => self.template_exited(generation, end),

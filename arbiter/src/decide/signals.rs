@@ -18,6 +18,7 @@ impl Turn<'_> {
             Signal::SIGHUP => self.reload(&name),
             Signal::SIGTERM => self.stop(Manner::Graceful, &name),
             Signal::SIGINT | Signal::SIGQUIT => self.stop(Manner::Quick, &name),
+            Signal::SIGUSR2 => self.upgrade(&name),
             Signal::SIGTTIN => self.resize(1, &name),
             Signal::SIGTTOU => self.resize(-1, &name),
             Signal::SIGWINCH => self.pause(sender, &name),

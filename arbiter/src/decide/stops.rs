@@ -20,6 +20,7 @@ const TWICE: Duration = Duration::from_millis(250);
 impl Turn<'_> {
     /// A signal asks for a stop.
     pub(super) fn stop(&mut self, manner: Manner, name: &str) {
+        let manner = self.manner_beside_another(manner);
         let exit = match self.fleet.phase {
             Phase::Stopping { manner: Manner::Quick, since, exit } if manner == Manner::Quick => {
                 if self.now < since.saturating_add(TWICE) {
@@ -31,7 +32,8 @@ impl Turn<'_> {
             Phase::Stopping { manner: present, .. } => {
                 return self.log(Level::Info, format!("{name}: the server is stopping already, {present}"));
             }
-            Phase::Up { proven } if manner == Manner::Graceful && self.fleet.stops_at.is_none() => {
+            // Beside another server there is nothing to wait for.
+            Phase::Up { proven } if manner == Manner::Graceful && self.fleet.stops_at.is_none() && self.is_alone() => {
                 let delay = self.fleet.generations.get(&proven).map(|proven| proven.limits.drain_delay);
                 if let Some(delay) = delay.filter(|delay| !delay.is_zero() && self.fleet.ready() > 0) {
                     return self.announce_stop(delay, name);
@@ -72,6 +74,7 @@ impl Turn<'_> {
     fn stop_now(&mut self, manner: Manner, name: &str, exit: ExitCode) {
         let within = if manner == Manner::Graceful { self.graceful_timeout() } else { QUICK };
         self.log(Level::Info, format!("{name}: stopping {manner}, within {}", words(within)));
+        self.part(manner, name);
         self.enter_stopping(manner, exit, "the server stops");
         for child in self.fleet.children() {
             match manner {
@@ -85,6 +88,7 @@ impl Turn<'_> {
     fn stop_at_once(&mut self, name: &str, exit: ExitCode) {
         let left = self.fleet.workers.values().filter(|worker| worker.process().is_some()).count();
         self.log(Level::Warn, format!("{name}: again, so everything is killed at once (workers left: {left})"));
+        self.part(Manner::AtOnce, name);
         self.enter_stopping(Manner::AtOnce, exit, "the server stops");
         for child in self.fleet.children() {
             self.kill(child, Why::ServerStops);
@@ -96,7 +100,7 @@ impl Turn<'_> {
         if !self.is_stopping() {
             self.end_reloads(reason);
             if self.fleet.stops_at.take().is_none() {
-                self.act(Action::Notify(Notice::Stopping));
+                self.act(Action::Notify(self.last_notice()));
             }
             self.act(Action::CloseListeners { at_once: manner != Manner::Graceful });
         } else if manner != Manner::Graceful {
@@ -117,7 +121,9 @@ impl Turn<'_> {
             }
             (Child::Template(_), _) => self.end(child, TEMPLATE_END, Order::Quit, Why::ServerStops),
             // Nobody is left to accept what waits in the queues, so the workers do before they go.
-            (Child::Worker(_), _) => self.end(child, within + FINALISATION, retire(within, true), Why::ServerStops),
+            (Child::Worker(_), _) => {
+                self.end(child, within + FINALISATION, retire(within, self.must_drain()), Why::ServerStops);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Makes one listening socket, of each kind that a `bind` setting can name.
 
+use std::cell::Cell;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
@@ -35,7 +36,7 @@ pub(super) fn private(path: &Path, backlog: u32, patience: Patience) -> Result<L
         let socket = unix(path, Mode::S_IXUSR | Mode::S_IRWXG | Mode::S_IRWXO)?;
         let path = Some(bound_path(path)?);
         tapster_sys::fds::listen(socket.as_fd(), backlog)?;
-        Ok(Listener { bind: at.clone(), url: at.to_string(), socket, path })
+        Ok(Listener { bind: at.clone(), url: at.to_string(), socket, path, is_shared: Cell::default() })
     })
 }
 
@@ -78,7 +79,7 @@ fn try_once(at: &Bind, backlog: u32, inherited: &mut Inherited) -> Result<Listen
     if !matches!(at, Bind::Fd(_)) {
         tapster_sys::fds::listen(socket.as_fd(), backlog)?;
     }
-    Ok(Listener { bind: at.clone(), url: url(socket.as_fd(), at), socket, path })
+    Ok(Listener { bind: at.clone(), url: url(socket.as_fd(), at), socket, path, is_shared: Cell::new(false) })
 }
 
 fn stream(family: AddressFamily) -> nix::Result<OwnedFd> {
@@ -177,7 +178,8 @@ fn address(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
     v4.or_else(|| Some(SocketAddr::from(SocketAddrV6::from(*address.as_sockaddr_in6()?))))
 }
 
-fn url(socket: BorrowedFd<'_>, at: &Bind) -> String {
+/// The address as a client would write it.
+pub(super) fn url(socket: BorrowedFd<'_>, at: &Bind) -> String {
     match (address(socket), at) {
         (Some(address), _) => format!("http://{address}"),
         (None, Bind::Fd(number)) => {

@@ -20,4 +20,5 @@ mod signals;
 mod starts;
 mod stuck;
 mod table;
+mod upgrades;
 mod world;

@@ -17,6 +17,7 @@ const MIB: u64 = 1 << 20;
 
 /// One thing that happens. The numbers choose among whom it can happen to, which may be nobody.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::large_enum_variant, reason = "a test copies them, and has few")]
 enum Step {
     Signal(Signal),
     Deploy(Result<Limits, ()>),

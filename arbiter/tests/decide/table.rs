@@ -27,6 +27,7 @@ fn effect(world: &mut World, signal: Signal) -> &'static str {
         () if world.fleet.stops_at != announced => "drains",
         () if world.fleet.reloads.waiting > waiting => "later",
         () if world.fleet.is_paused != is_paused => "pauses",
+        () if world.has_done(&Action::Upgrade) => "upgrades",
         () if world.has_reopened() => "reopens",
         () if after > wanted => "more",
         () if after < wanted => "fewer",
@@ -38,18 +39,18 @@ fn effect(world: &mut World, signal: Signal) -> &'static str {
 /// The columns are those of [`EVERY`].
 #[rustfmt::skip]
 const TABLE: [(&str, [&str; 9]); 11] = [
-    //                     HUP      TERM     INT      QUIT     TTIN    TTOU     USR1       USR2    WINCH
-    ("template boots",   ["loads", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "says"]),
-    ("workers boot",     ["loads", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "says"]),
-    ("up",               ["loads", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "pauses"]),
-    ("reloading",        ["later", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "pauses"]),
-    ("on probation",     ["later", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "pauses"]),
-    ("rolling",          ["later", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "pauses"]),
-    ("paused",           ["loads", "stops", "quick", "quick", "more", "fewer", "reopens", "says", "says"]),
-    ("draining",         ["says",  "stops", "quick", "quick", "says", "says",  "reopens", "says", "says"]),
-    ("stopping",         ["says",  "says",  "quick", "quick", "says", "says",  "reopens", "says", "says"]),
-    ("stopping quickly", ["says",  "says",  "kills", "kills", "says", "says",  "reopens", "says", "says"]),
-    ("stopping at once", ["says",  "says",  "says",  "says",  "says", "says",  "reopens", "says", "says"]),
+    //                     HUP      TERM     INT      QUIT     TTIN    TTOU     USR1       USR2        WINCH
+    ("template boots",   ["loads", "stops", "quick", "quick", "more", "fewer", "reopens", "says",     "says"]),
+    ("workers boot",     ["loads", "stops", "quick", "quick", "more", "fewer", "reopens", "says",     "says"]),
+    ("up",               ["loads", "stops", "quick", "quick", "more", "fewer", "reopens", "upgrades", "pauses"]),
+    ("reloading",        ["later", "stops", "quick", "quick", "more", "fewer", "reopens", "upgrades", "pauses"]),
+    ("on probation",     ["later", "stops", "quick", "quick", "more", "fewer", "reopens", "upgrades", "pauses"]),
+    ("rolling",          ["later", "stops", "quick", "quick", "more", "fewer", "reopens", "upgrades", "pauses"]),
+    ("paused",           ["loads", "stops", "quick", "quick", "more", "fewer", "reopens", "upgrades", "says"]),
+    ("draining",         ["says",  "stops", "quick", "quick", "says", "says",  "reopens", "says",     "says"]),
+    ("stopping",         ["says",  "says",  "quick", "quick", "says", "says",  "reopens", "says",     "says"]),
+    ("stopping quickly", ["says",  "says",  "kills", "kills", "says", "says",  "reopens", "says",     "says"]),
+    ("stopping at once", ["says",  "says",  "says",  "says",  "says", "says",  "reopens", "says",     "says"]),
 ];
 
 /// Something that happens to the fleet before the signal comes.

@@ -45,7 +45,7 @@ pub(crate) struct World {
     pub(crate) exit: Option<ExitCode>,
     killed: BTreeSet<i32>,
     /// The processes that live, in their places.
-    living: BTreeMap<i32, Child>,
+    living: BTreeMap<i32, Option<Child>>,
     next_pid: i32,
 }
 
@@ -105,14 +105,14 @@ impl World {
     fn play(&mut self, action: &Action) -> Option<Event> {
         match action {
             Action::SpawnTemplate { generation } if self.can_spawn => {
-                let pid = self.pid(Child::Template(*generation));
+                let pid = self.pid(Some(Child::Template(*generation)));
                 Some(Event::Spawned { generation: *generation, pid })
             }
             Action::SpawnTemplate { generation } => {
                 Some(Event::SpawnFailed { generation: *generation, reason: "no memory".into() })
             }
             Action::Fork { generation, slot } => {
-                let is_free = !self.living.values().any(|child| *child == Child::Worker(*slot));
+                let is_free = !self.living.values().any(|child| *child == Some(Child::Worker(*slot)));
                 assert!(is_free && self.forks.insert(*slot, *generation).is_none(), "slot {slot} is given twice");
                 None
             }
@@ -121,6 +121,10 @@ impl World {
                 Err(reason) => Event::SettingsRefused { reason },
             }),
             Action::Replay(event) => Some(event.clone()),
+            Action::Upgrade => Some(match self.can_spawn {
+                true => Event::Launched { pid: self.pid(None) },
+                false => Event::LaunchFailed { reason: "no memory".into() },
+            }),
             Action::Kill { pid, signal: Signal::SIGKILL } => {
                 assert!(self.living.contains_key(pid), "pid {pid} is killed, which is gone");
                 assert!(self.killed.insert(*pid), "pid {pid} is killed twice");
@@ -134,7 +138,7 @@ impl World {
         }
     }
 
-    fn pid(&mut self, child: Child) -> i32 {
+    fn pid(&mut self, child: Option<Child>) -> i32 {
         self.next_pid += 1;
         self.living.insert(self.next_pid, child);
         self.next_pid
@@ -157,7 +161,7 @@ impl World {
     /// The template answers one order to fork.
     pub(crate) fn forked(&mut self, slot: u32) -> i32 {
         let generation = self.forks.remove(&slot).expect("a fork was ordered");
-        let pid = self.pid(Child::Worker(slot));
+        let pid = self.pid(Some(Child::Worker(slot)));
         self.report(Child::Template(generation), Report::Forked { slot, pid });
         pid
     }
@@ -241,7 +245,7 @@ impl World {
     /// All that has been killed is reaped.
     pub(crate) fn reap_killed(&mut self) {
         for pid in std::mem::take(&mut self.killed) {
-            if let Some(Child::Template(generation)) = self.living.remove(&pid) {
+            if let Some(Some(Child::Template(generation))) = self.living.remove(&pid) {
                 self.forks.retain(|_, of| *of != generation);
             }
             if self.exit.is_none() {

@@ -1,0 +1,172 @@
+//! The upgrade of the program itself: a new server beside this one, and which of the two stays.
+//!
+//! Nothing here ends what serves: the old server goes on until it is told to stop, whatever becomes of the new one.
+
+use std::time::Duration;
+
+use log::Level;
+use nix::sys::signal::Signal;
+use tapster_ipc::message::{FINALISATION, QUICK};
+
+use super::stops::TEMPLATE_END;
+use super::turn::Turn;
+use crate::action::{Action, Notice};
+use crate::event::End;
+use crate::fleet::{Manner, Phase};
+use crate::succession::{Stage, Successor};
+
+/// How much longer than its processes an unfinished successor may take to end.
+const ARBITER_END: Duration = Duration::from_secs(1);
+
+impl Turn<'_> {
+    /// SIGUSR2: starts the program anew, unless there are two servers already.
+    pub(super) fn upgrade(&mut self, name: &str) {
+        if self.refuses(name) {
+            return;
+        }
+        let refusal = match (self.fleet.phase, self.fleet.successor, self.fleet.predecessor) {
+            (_, Some(Successor { pid, stage: Stage::Up { .. } }), _) => format!(
+                "the new server (pid: {pid}) runs beside this one already: QUIT to this one to have it take over, or TERM to \
+                 it to go back"
+            ),
+            (_, Some(Successor { pid, .. }), _) => {
+                format!("a new server (pid: {pid}) is on its way already: wait until it serves, or send it TERM")
+            }
+            (.., Some(predecessor)) => format!(
+                "this server has itself not taken over yet from the one before it (pid: {pid}): send that QUIT first",
+                pid = predecessor.pid
+            ),
+            (Phase::Starting, ..) => "no worker has been ready yet".to_owned(),
+            (Phase::Up { .. } | Phase::Stopping { .. }, None, None) => {
+                self.log(Level::Info, format!("{name}: starting the program anew, beside this server"));
+                return self.act(Action::Upgrade);
+            }
+        };
+        self.log(Level::Warn, format!("{name}: refused, {refusal}"));
+    }
+
+    pub(super) fn launched(&mut self, pid: i32) {
+        self.fleet.successor = Some(Successor { pid, stage: Stage::Booting });
+        self.log(Level::Info, format!("The new server has been started (pid: {pid})"));
+    }
+
+    pub(super) fn launch_failed(&mut self, reason: &str) {
+        self.log(Level::Error, format!("No new server is started, and this one goes on: {reason}"));
+    }
+
+    pub(super) fn successor_up(&mut self, keeps_all: bool) {
+        let Some(successor) = self.fleet.successor.as_mut().filter(|successor| successor.stage == Stage::Booting)
+        else {
+            // It is to end already.
+            return;
+        };
+        successor.stage = Stage::Up { keeps_all };
+        let (pid, own) = (successor.pid, "QUIT to this one has it take over, TERM to it goes back");
+        self.log(Level::Info, format!("The new server serves beside this one (pid: {pid}): {own}"));
+    }
+
+    /// Answers whether the process that has ended was the successor.
+    pub(super) fn successor_exited(&mut self, pid: i32, end: End) -> bool {
+        let Some(successor) = self.fleet.successor.filter(|successor| successor.pid == pid) else { return false };
+        self.fleet.successor = None;
+        if successor.is_ending() {
+            self.log(Level::Info, format!("The new server has ended (pid: {pid}): {end}"));
+            return true;
+        }
+        let (level, ended) = if end.is_clean() { (Level::Warn, "has ended") } else { (Level::Error, "died") };
+        let when = if successor.is_up() { "" } else { " before it was ready" };
+        let then = match self.fleet.phase {
+            Phase::Stopping { .. } => "this one had handed over to it already, and ends",
+            Phase::Starting | Phase::Up { .. } => "this one goes on",
+        };
+        self.log(level, format!("The new server {ended}{when} (pid: {pid}): {}; {then}", end.unasked()));
+        self.act(Action::Disinherit);
+        true
+    }
+
+    /// How to stop at a first signal: with another server beside this one nothing is to be lost.
+    pub(super) fn manner_beside_another(&self, manner: Manner) -> Manner {
+        if self.is_alone() || self.is_stopping() { manner } else { Manner::Graceful }
+    }
+
+    /// Whether no other server serves at the same addresses.
+    pub(super) fn is_alone(&self) -> bool {
+        self.fleet.predecessor.is_none() && !self.fleet.successor.is_some_and(Successor::is_up)
+    }
+
+    /// This server is to stop: it hands over to a successor that is up, and takes one along that is not.
+    pub(super) fn part(&mut self, manner: Manner, name: &str) {
+        let Some(Successor { pid, stage }) = self.fleet.successor else { return };
+        let (signal, within) = match manner {
+            Manner::Graceful => (Signal::SIGTERM, self.graceful_timeout()),
+            Manner::Quick => (Signal::SIGQUIT, QUICK),
+            Manner::AtOnce => (Signal::SIGKILL, Duration::ZERO),
+        };
+        let kill_at = self.now.saturating_add(within.max(TEMPLATE_END) + FINALISATION + ARBITER_END);
+        let kill_at = match stage {
+            Stage::Up { .. } if self.is_stopping() => return,
+            Stage::Up { .. } => {
+                return self.log(Level::Info, format!("{name}: this server hands over to pid {pid}"));
+            }
+            Stage::Killed => return,
+            Stage::Ending { kill_at: earlier } => kill_at.min(earlier),
+            Stage::Booting => {
+                let text = format!("The new server (pid: {pid}) is not ready, and ends with this one");
+                self.log(Level::Warn, text);
+                // Before its listeners are closed: they are to be refused at for good.
+                self.act(Action::Disinherit);
+                kill_at
+            }
+        };
+        self.fleet.successor = Some(Successor { pid, stage: Stage::Ending { kill_at } });
+        self.act(Action::Kill { pid, signal });
+    }
+
+    /// What the service manager is told at the end.
+    pub(super) fn last_notice(&self) -> Notice {
+        match self.fleet.successor {
+            Some(successor) if successor.is_up() => Notice::MainPid(successor.pid),
+            _ => Notice::Stopping,
+        }
+    }
+
+    /// Whether nobody else accepts what waits in the listeners' queues.
+    pub(super) fn must_drain(&self) -> bool {
+        !self.fleet.successor.is_some_and(|successor| successor.stage == Stage::Up { keeps_all: true })
+    }
+
+    /// Whether a successor that ends with this server is still there.
+    pub(super) fn awaits_successor(&self) -> bool {
+        self.fleet.successor.is_some_and(Successor::is_ending)
+    }
+
+    /// Kills a successor that is late to end.
+    pub(super) fn expire_successor(&mut self) {
+        if let Some(Successor { pid, stage: Stage::Ending { kill_at } }) = self.fleet.successor
+            && kill_at <= self.now
+        {
+            self.log(Level::Warn, format!("The new server did not end in time (pid: {pid}): it is killed"));
+            self.fleet.successor = Some(Successor { pid, stage: Stage::Killed });
+            self.act(Action::Kill { pid, signal: Signal::SIGKILL });
+        }
+    }
+
+    /// Tells the predecessor, once, that this server serves.
+    pub(super) fn report_up(&mut self) {
+        let is_up = self.fleet.proven().is_some();
+        if let Some(predecessor) = self.fleet.predecessor.as_mut().filter(|predecessor| is_up && !predecessor.knows) {
+            predecessor.knows = true;
+            let pid = predecessor.pid;
+            self.log(Level::Info, format!("This server serves beside the one before it (pid: {pid})"));
+            self.act(Action::ReportUp);
+        }
+    }
+
+    pub(super) fn predecessor_gone(&mut self) {
+        let Some(predecessor) = self.fleet.predecessor.take() else { return };
+        let pid = predecessor.pid;
+        self.log(Level::Info, format!("The server before this one has gone (pid: {pid}): this one has taken over"));
+        // What there has been to tell the service manager, it is told now.
+        self.act(Action::TakeOver { predecessor: pid });
+    }
+}

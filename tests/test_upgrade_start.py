@@ -1,0 +1,179 @@
+"""USR2: which program is started, what it is started with, and what its start has to do with a service manager or a container."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import TAPSTER, Server, wait_until
+from harness.ports import free_port
+from harness.processes import children
+from harness.upgrades import Upgrades, arbiters_state, deploy
+
+pytestmark = pytest.mark.tapster
+
+
+class Installed(Server):
+    """A server whose program is a copy, which a test may replace."""
+
+    program = TAPSTER
+
+    def command(self):
+        return [str(self.program), *super().command()[1:]]
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """Starts a server from a folder `one`, to which the link `current` leads."""
+    deploy(tmp_path, 1)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        shutil.copy2(TAPSTER, tmp_path / name / "tapster")
+        shutil.copy2(TAPSTER.parent / "lib_tapster.so", tmp_path / name / "lib_tapster.so")
+    (tmp_path / "current").symlink_to("one")
+    server = Installed("deployed:application", "--pythonpath", str(tmp_path), cwd=tmp_path)
+    server.program = tmp_path / "current" / "tapster"
+    server.start()
+    try:
+        with Upgrades(server) as up:
+            yield up
+    finally:
+        server.close(quiet=sys.exc_info()[0] is not None)
+
+
+def program_of(pid):
+    return Path(os.readlink(f"/proc/{pid}/exe"))
+
+
+def test_the_program_that_has_taken_the_old_ones_place_is_started(installed, tmp_path):
+    old = tmp_path / "one" / "tapster"
+    inode = old.stat().st_ino
+    shutil.copy2(TAPSTER, tmp_path / "fresh")
+    (tmp_path / "fresh").rename(old)
+    installed.up()
+    assert program_of(installed.new) == old and old.stat().st_ino != inode
+    installed.hand_over()
+
+
+def test_a_link_to_the_program_that_is_set_anew_is_followed(installed, tmp_path):
+    (tmp_path / "next").symlink_to("two")
+    (tmp_path / "next").rename(tmp_path / "current")
+    installed.up()
+    assert program_of(installed.new) == tmp_path / "two" / "tapster"
+    installed.hand_over()
+
+
+@pytest.mark.parametrize("damage", ["missing", "no program", "ends at once"])
+def test_a_program_that_can_not_be_started_changes_nothing(installed, tmp_path, damage):
+    server, old = installed.server, tmp_path / "one" / "tapster"
+    before = (server.tree(), arbiters_state(server.pid))
+    old.rename(tmp_path / "kept")
+    if damage != "missing":
+        old.write_text("#!/bin/sh\nexit 7\n" if damage == "ends at once" else "no program")
+        old.chmod(0o755)
+    server.send(signal.SIGUSR2)
+    if damage == "ends at once":
+        server.wait_log("The new server died before it was ready .*exited with status 7; this one goes on")
+    else:
+        server.wait_log(r"No new server is started, and this one goes on: .*/current/tapster can't be run in")
+    wait_until(lambda: (server.tree(), arbiters_state(server.pid)) == before, what="nothing has changed")
+    assert server.get().text == "1"
+    (tmp_path / "kept").rename(old)
+    installed.up()
+    installed.hand_over()
+
+
+class Manager:
+    """The socket of a service manager, and what it was told, by whom."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.socket.settimeout(0.05)
+        self.told = []
+
+    def hear(self):
+        """All (pid, assignment) so far but the STATUS ones."""
+        try:
+            while True:
+                data, control, _, _ = self.socket.recvmsg(4096, 256)
+                pid = int.from_bytes(control[0][2][:4], sys.byteorder)
+                self.told += [(pid, line) for line in data.decode().splitlines() if not line.startswith("STATUS=")]
+        except TimeoutError:
+            return self.told
+
+
+def test_the_service_manager_hears_one_server_at_a_time_and_is_told_which(upgrades, tmp_path):
+    manager = Manager(tmp_path / "notify")
+    up = upgrades(env={"NOTIFY_SOCKET": manager.path})
+    old = up.new
+    up.up()
+    os.kill(up.new, signal.SIGTERM)
+    up.forget()
+    up.up()
+    assert manager.hear() == [(old, "READY=1")], "the new ones have kept silent"
+    up.hand_over()
+    new = up.new
+    expected = [(old, "READY=1"), (old, f"MAINPID={new}"), (new, "READY=1")]
+    wait_until(lambda: len(manager.hear()) >= 3, what=lambda: f"{manager.told} to be {expected}")
+    assert manager.told == expected
+    os.kill(new, signal.SIGTERM)
+    wait_until(lambda: manager.hear()[-1] == (new, "STOPPING=1"), what="the new one has the manager's ear")
+    manager.socket.close()
+
+
+def test_what_names_the_first_server_to_its_manager_names_the_new_one_then(upgrades, tmp_path):
+    # The first server's own pid is not known before it is started: a shell that becomes it knows.
+    script = 'export WATCHDOG_PID=$$ LISTEN_PID=$$; exec "$@"'
+    deploy(tmp_path, 1)
+
+    class Told(Server):
+        def command(self):
+            return ["/bin/sh", "-c", script, "sh", *super().command()]
+
+    server = Told("deployed:application", "--pythonpath", str(tmp_path), cwd=tmp_path).start()
+    try:
+        with Upgrades(server) as up:
+            up.up()
+            up.hand_over()
+            up.up()
+            # What the third was given, which is what the second had.
+            given = Path(f"/proc/{up.new}/environ").read_bytes().split(b"\0")
+            assert f"WATCHDOG_PID={up.old}".encode() in given and f"LISTEN_PID={up.old}".encode() in given
+            up.hand_over()
+    finally:
+        server.close()
+
+
+def test_process_1_is_not_upgraded_and_the_log_says_to_replace_the_container(tmp_path, python):
+    apart = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if subprocess.run([*apart, "true"], capture_output=True).returncode != 0:
+        pytest.skip("unshare --pid is not allowed here")
+    deploy(tmp_path, 1)
+    log = tmp_path / "log"
+    command = [*apart, str(TAPSTER), "--python", python, "--bind", f"127.0.0.1:{free_port()}", "deployed:application"]
+    with log.open("w") as stream, subprocess.Popen(command, cwd=tmp_path, stdout=stream, stderr=stream) as outside:
+        try:
+            wait_until(lambda: "Worker ready" in log.read_text(), 20, log.read_text)
+            (inside,) = children(outside.pid)
+            os.kill(inside, signal.SIGUSR2)
+            wait_until(lambda: "replace the container" in log.read_text(), 10, log.read_text)
+            assert "has been started" not in log.read_text()
+            os.kill(inside, signal.SIGTERM)
+            assert outside.wait(15) == 0
+        finally:
+            outside.kill()
+
+
+def test_a_variable_that_no_server_has_set_is_an_error_that_names_it(serve):
+    server = serve("ops:application", wait=False, env={"PREDECESSOR_OF_TAPSTER": "250"})
+    server.expected_exit = 1
+    assert server.wait_exit() == 1
+    assert "PREDECESSOR_OF_TAPSTER is set, but" in server.log()
