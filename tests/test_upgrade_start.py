@@ -13,6 +13,7 @@ import pytest
 from harness import TAPSTER, Server, wait_until
 from harness.ports import free_port
 from harness.processes import children
+from harness.server import clean_environment
 from harness.upgrades import Upgrades, arbiters_state, deploy
 
 pytestmark = pytest.mark.tapster
@@ -159,7 +160,8 @@ def test_process_1_is_not_upgraded_and_the_log_says_to_replace_the_container(tmp
     deploy(tmp_path, 1)
     log = tmp_path / "log"
     command = [*apart, str(TAPSTER), "--python", python, "--bind", f"127.0.0.1:{free_port()}", "deployed:application"]
-    with log.open("w") as stream, subprocess.Popen(command, cwd=tmp_path, stdout=stream, stderr=stream) as outside:
+    settings = {"cwd": tmp_path, "env": clean_environment("pid-1")}
+    with log.open("w") as stream, subprocess.Popen(command, **settings, stdout=stream, stderr=stream) as outside:
         try:
             wait_until(lambda: "Worker ready" in log.read_text(), 20, log.read_text)
             (inside,) = children(outside.pid)
