@@ -72,7 +72,7 @@ _STORM = ("server", "requests", "connect", "read", "write", "timeout", "not 2xx"
 def _row(name: str, one: Outcome, stormy: bool, final: bool, columns: int) -> str:
     if one.reason:
         return f"| {name} |{' |' * (columns - 2)} {_cell(one.reason)} |"
-    serves = "–" if final else "yes" if one.serves else "**no**"
+    serves = "–" if final else "**no**" if not one.serves else "yes" if one.is_led else "**orphans do**"
     notes = _cell("; ".join([*one.notes, f"{one.seconds:.0f} s"]))
     if stormy:
         storm = one.storm

@@ -22,7 +22,7 @@ sys.path.append(str(prepare.HERE.parent / "harness"))
 
 from exact import FAILURES, Ask, Connection, Exact, Failed  # noqa: E402
 from storm import Storm  # noqa: E402
-from upheld import Site, Stopped, Upheld, is_alive  # noqa: E402
+from upheld import STEP_S, Site, Stopped, Upheld, is_alive  # noqa: E402
 
 #: After something that brings nothing that could be waited for: for so long, or so many requests, nothing else may happen.
 _AFTERWARDS_S = 5.0
@@ -41,6 +41,8 @@ class Outcome:
     times: int = 0
     #: Whether it answers at the end.
     serves: bool = False
+    #: Whether what answers then is more than workers whose arbiter is gone.
+    is_led: bool = True
     seconds: float = 0.0
     #: What wrk counted, where it was the load.
     storm: Storm | None = None
@@ -130,7 +132,7 @@ def _upgrades(upheld: Upheld, load: Exact, times: int, _outcome: Outcome) -> Non
         # The graceful end, which both know; by QUIT gunicorn cuts off what runs.
         os.kill(old, signal.SIGTERM)
         upheld.wait(lambda: not upheld.processes() & before, "the predecessor is gone")
-        upheld.wait(lambda: upheld.root() != old and is_alive(upheld.root()), "the pid file names the successor")
+        upheld.wait(lambda: upheld.pid_in_file() not in (0, old), "the pid file names the successor")
         answered(load, 50, upheld)
 
 
@@ -217,9 +219,11 @@ def _drain(upheld: Upheld, load: Exact, times: int, outcome: Outcome) -> None:
     begun = time.monotonic()
     for thread in threads:
         thread.join(60)
-    with suppress(Stopped):
-        upheld.wait(lambda: not upheld.is_up(), "it has ended")
-    outcome.notes.append(f"ended {time.monotonic() - begun:.1f} s after TERM")
+    end = time.monotonic() + STEP_S
+    while upheld.is_up() and time.monotonic() < end:
+        time.sleep(0.02)
+    lasted = time.monotonic() - begun
+    outcome.notes.append(f"**goes on {lasted:.0f} s after TERM**" if upheld.is_up() else f"ended {lasted:.1f} s after TERM")
 
 
 UPHEAVALS = (
@@ -303,7 +307,7 @@ def put_through(upheaval: Upheaval, upheld: Upheld, times: int, *, stormy: bool)
             outcome.notes.append(f"**{stopped}**")
         finally:
             outcome.storm = storm and storm.end()
-        outcome.serves = serves(upheld)
+        outcome.serves, outcome.is_led = serves(upheld), upheld.is_led()
     outcome.seconds = time.monotonic() - begun
     outcome.sent, outcome.fates = load.sent, load.fates()
     return outcome

@@ -187,11 +187,21 @@ class Upheld:
 
     def root(self) -> int:
         """The process at the top: after an upgrade it is another one than was started."""
-        with suppress(OSError, ValueError):
-            return int(self.site.pid_file.read_text())
+        if pid := self.pid_in_file():
+            return pid
         if self._process.poll() is not None:
             raise Stopped(self.end())
         return self._process.pid
+
+    def pid_in_file(self) -> int:
+        """What the pid file says; 0 where there is none, or nothing in it."""
+        with suppress(OSError, ValueError):
+            return int(self.site.pid_file.read_text())
+        return 0
+
+    def is_led(self) -> bool:
+        """Whether the process at the top is there, and not only workers that it has left."""
+        return is_alive(self.pid_in_file()) or self._process.poll() is None
 
     def processes(self) -> set[int]:
         """All of its processes that live."""
