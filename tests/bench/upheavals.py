@@ -129,6 +129,8 @@ def _upgrades(upheld: Upheld, load: Exact, times: int, _outcome: Outcome) -> Non
         old, before = upheld.root(), upheld.processes()
         upheld.signal(signal.SIGUSR2)
         upheld.wait(lambda: str(number) in load.versions(), "the successor answers")
+        told = upheld.kind.beside
+        upheld.wait(lambda: not told or upheld.log().count(told) == number - 1, "the log says that the successor serves")
         # The graceful end, which both know; by QUIT gunicorn cuts off what runs.
         os.kill(old, signal.SIGTERM)
         upheld.wait(lambda: not upheld.processes() & before, "the predecessor is gone")

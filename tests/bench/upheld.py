@@ -68,6 +68,8 @@ class Kind:
     packages: tuple[str, ...] = ()
     #: Scenarios that it has nothing for, and why.
     lacks: dict[str, str] = field(default_factory=dict)
+    #: What its log says when a successor that USR2 has started serves; empty where nothing does.
+    beside: str = ""
     #: Says, in its log, that a worker is there.
     ready: re.Pattern | None = None
 
@@ -104,8 +106,9 @@ _NOT_IN_GRANIAN = {
     "recycle": "has no such setting",
     "broken-settings": "has no settings file",
 }
-TAPSTER = Kind("tapster", _tapster, "workers = {}\n", ready=_TAPSTER_READY)
-PRELOADED = Kind("tapster --preload", lambda site: _tapster(site, "--preload"), "workers = {}\n", ready=_TAPSTER_READY)
+_OURS = {"settings": "workers = {}\n", "beside": "The new server serves beside this one", "ready": _TAPSTER_READY}
+TAPSTER = Kind("tapster", _tapster, **_OURS)
+PRELOADED = Kind("tapster --preload", lambda site: _tapster(site, "--preload"), **_OURS)
 GUNICORN_PRELOADED = Kind(
     "gunicorn gthread --preload", lambda site: [*_gthread(site), "--preload"], "workers = {}\n", _PACKAGES,
     ready=_GUNICORN_BOOTS,
