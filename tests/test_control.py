@@ -211,10 +211,13 @@ def test_workers_come_and_go(controlled):
     assert control.ok("workers", "-100") == "workers wanted: 1\n"
 
 
-def test_what_is_asked_for_is_the_signal_and_the_log_names_who_asked(controlled):
-    control = controlled()
+def test_reopen_opens_the_log_anew_and_names_who_asked(serve, tmp_path):
+    log = tmp_path / "error.log"
+    control = Control(serve("shapes:function", "--control-socket", NAME, "--error-logfile", str(log), wait=False))
+    wait_until(lambda: log.exists() and "Worker ready" in log.read_text(), 20, "the server is ready")
+    log.rename(tmp_path / "error.log.1")
     control.ok("reopen")
-    control.server.wait_log(r"SIGUSR1 from pid \d+ \(tapsterctl\)")
+    wait_until(lambda: log.exists() and "(tapsterctl)" in log.read_text(), 10, "the new log names who asked")
 
 
 # The socket.
