@@ -37,7 +37,7 @@ impl Reaper {
     }
 
     fn over(memory_events: Option<PathBuf>) -> Self {
-        let counted = memory_events.as_deref().map_or(0, kills);
+        let counted = memory_events.as_deref().and_then(kills).unwrap_or(0);
         Self { memory_events, counted, untold: 0, seen: Duration::ZERO }
     }
 
@@ -61,9 +61,11 @@ impl Reaper {
         let Some(path) = self.memory_events.as_deref().filter(|_| signal == Signal::SIGKILL as i32) else {
             return false;
         };
-        let before = std::mem::replace(&mut self.counted, kills(path));
-        if self.counted > before {
-            (self.untold, self.seen) = (self.counted - before, now);
+        // What can't be read now, for want of a descriptor, must not look like fewer kills, and the next ones like new.
+        let Some(counted) = kills(path) else { return false };
+        let before = std::mem::replace(&mut self.counted, counted);
+        if counted > before {
+            (self.untold, self.seen) = (counted - before, now);
         } else if now.saturating_sub(self.seen) > MOMENT {
             self.untold = 0;
         }
@@ -107,10 +109,10 @@ fn memory_events(groups: &str, mounts: &str) -> Option<PathBuf> {
     })
 }
 
-/// How many processes of the group the kernel has killed for want of memory.
-fn kills(path: &Path) -> u64 {
-    let events = fs::read_to_string(path).unwrap_or_default();
-    events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok()).unwrap_or(0)
+/// How many processes of the group the kernel has killed for want of memory; `None` where that can't be read.
+fn kills(path: &Path) -> Option<u64> {
+    let events = fs::read_to_string(path).ok()?;
+    events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())
 }
 
 #[cfg(test)]
@@ -190,5 +192,8 @@ mod tests {
         count(6);
         assert!(reaper.was_out_of_memory(SIGKILL, at(300)));
         assert!(!reaper.was_out_of_memory(SIGKILL, at(310)), "the other one was none of ours");
+        fs::remove_file(&path).unwrap();
+        assert!(!reaper.was_out_of_memory(SIGKILL, at(320)));
+        assert_eq!(reaper.counted, 6, "what can't be read changes nothing");
     }
 }
