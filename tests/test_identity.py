@@ -4,52 +4,31 @@ import grp
 import os
 import pwd
 import random
-import shutil
 import signal
 import socket
-import stat
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from harness import APPS, ROOT, TAPSTER, Interpreter, Server, run_tapster, wait_until
+from harness import APPS, TAPSTER, Server, run_tapster, wait_until
 from harness.ports import free_port
 from harness.processes import alive
 from harness.server import clean_environment
+from harness.strangers import PYTHON, needs_strangers, open_folder
 
 APP = "identity:application"
-#: Debian's own interpreter: those of version managers are often in a home that no other user may enter.
-PYTHON = Interpreter("3.11-static")
 USER = "nobody"
 
 
-def _hidden():
-    """The folder that another user may not enter, of those that it needs."""
-    paths = [APPS, TAPSTER, PYTHON.python.resolve()]
-    for folder in (each for path in paths for each in path.parents):
-        if not folder.stat().st_mode & stat.S_IXOTH:
-            return folder
-    return None
-
-
-pytestmark = [
-    pytest.mark.tapster,
-    pytest.mark.skipif(os.geteuid() != 0, reason="not root"),
-    pytest.mark.skipif(not PYTHON.python.exists(), reason="static CPython 3.11 not found"),
-]
-if os.geteuid() == 0 and PYTHON.python.exists() and _hidden():
-    pytestmark.append(pytest.mark.skip(reason=f"{_hidden()} is closed to other users"))
+pytestmark = [pytest.mark.tapster, needs_strangers]
 
 
 @pytest.fixture
 def place():
-    """A folder that every user may enter, which pytest's own are not."""
-    folder = Path(tempfile.mkdtemp(prefix="tapster-identity-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+    """A folder that every user may enter."""
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ use crate::upgrade::Heritage;
 /// process was started with, and `heritage` what it has of the server whose place it is to take.
 #[must_use]
 pub fn serve(settings: Settings, sources: Sources, inherited: Inherited, heritage: Option<Heritage>) -> ExitCode {
+    signals::survive_file_size_limit();
     // A successor is in the background already, where the server before it is.
     let detaches = settings.daemon && heritage.is_none();
     let background = match detaches.then(|| daemon::detach(&settings)).transpose() {

@@ -207,7 +207,7 @@ impl Write for Log {
         match &mut sink.file {
             Some(file) => write_or_lose(file, bytes, &mut sink.lost),
             None => write_or_lose(&mut io::stderr(), bytes, &mut sink.lost),
-        }?;
+        }
         Ok(bytes.len())
     }
 
@@ -216,22 +216,25 @@ impl Write for Log {
     }
 }
 
-/// Writes a line, or counts it as lost where it is not taken in time; the next line that is taken says how many were.
-fn write_or_lose(to: &mut (impl Write + AsFd), line: &[u8], lost: &mut u64) -> io::Result<()> {
+/// Writes a line, or counts it as lost where it is not taken in time, or can't be written, as on a full disk; the next line that
+/// is taken says how many were.
+fn write_or_lose(to: &mut (impl Write + AsFd), line: &[u8], lost: &mut u64) {
     // Waited for once: a reader that is stuck costs one wait, and not one for each line.
     let patience = if *lost == 0 { PATIENCE_MS } else { 0 };
     if *lost > 0 {
-        let said = format!("\n{} [WARNING] {lost} lines are missing here: the log was not read in time\n", stamp());
-        if !write_if_taken(to, said.as_bytes(), patience)? {
+        let said = format!(
+            "\n{} [WARNING] {lost} lines are missing here: the log was not read in time, or could not be written\n",
+            stamp()
+        );
+        if !write_if_taken(to, said.as_bytes(), patience).unwrap_or(false) {
             *lost += 1;
-            return Ok(());
+            return;
         }
         *lost = 0;
     }
-    if !write_if_taken(to, line, patience)? {
+    if !write_if_taken(to, line, patience).unwrap_or(false) {
         *lost += 1;
     }
-    Ok(())
 }
 
 /// Answers whether all was taken.
@@ -309,7 +312,7 @@ mod tests {
         let (mut reader, mut writer) = io::pipe().unwrap();
         let (mut lost, line, begun) = (0, [b'x'; 8000], Instant::now());
         for _ in 0..100 {
-            write_or_lose(&mut writer, &line, &mut lost).unwrap();
+            write_or_lose(&mut writer, &line, &mut lost);
         }
         assert!(begun.elapsed() < Duration::from_secs(5));
         assert!((85..100).contains(&lost), "{lost}");
@@ -317,7 +320,7 @@ mod tests {
         while lost > 0 {
             let read = reader.read(&mut taken).unwrap();
             assert!(read > 0);
-            write_or_lose(&mut writer, b"again\n", &mut lost).unwrap();
+            write_or_lose(&mut writer, b"again\n", &mut lost);
         }
         drop(writer);
         let mut rest = String::new();

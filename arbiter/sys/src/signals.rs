@@ -36,6 +36,12 @@ pub fn reset_dispositions() {
     }
 }
 
+/// Has a write beyond the limit of a file's size (`RLIMIT_FSIZE`) fail with `EFBIG`, in place of ending this process.
+pub fn survive_file_size_limit() {
+    // SAFETY: to ignore a signal runs no code.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// What a signal does in this process, by the address of the function that it calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Disposition(libc::sighandler_t);

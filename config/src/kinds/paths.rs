@@ -1,6 +1,6 @@
 //! Kinds that are a path: directories, files, the interpreter, the log's target.
 //!
-//! Only [`Kind::verify`] looks at the file system, and only for directories that must exist.
+//! Only [`Kind::verify`] looks at the file system, and only for directories that must exist, or take a file.
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,8 @@ impl Kind for OptionalPath {
     fn verify(&self, value: &Option<PathBuf>) -> Result<(), String> {
         match value {
             Some(path) if self.directory => existing_directory(path),
-            _ => Ok(()),
+            Some(path) => writable_directory(path),
+            None => Ok(()),
         }
     }
 }
@@ -201,25 +202,27 @@ fn place_for_a_socket(path: &Path) -> Result<(), String> {
         let path = path.display();
         return Err(format!("names {path}, which has {length} bytes: the system allows a socket {UNIX_PATH_MAX}"));
     }
-    let directory = path.parent().unwrap_or(path);
-    existing_directory(directory)?;
-    match eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK) {
-        Err(errno) => {
-            let directory = directory.display();
-            let advice = match errno {
-                Errno::EROFS => "the file system is read-only",
-                _ => "the user that the server runs as may not write there",
-            };
-            Err(format!("is to be made in {directory}, which cannot be used: {advice} ({errno})"))
+    writable_directory(path)?;
+    match path.symlink_metadata() {
+        Ok(found) if !found.file_type().is_socket() => {
+            Err(format!("names {}, which exists and is not a socket", path.display()))
         }
-        Ok(()) => match path.symlink_metadata() {
-            Ok(found) if !found.file_type().is_socket() => {
-                Err(format!("names {}, which exists and is not a socket", path.display()))
-            }
-            // What else may be in the way, binding finds.
-            Ok(_) | Err(_) => Ok(()),
-        },
+        // What else may be in the way, binding finds.
+        Ok(_) | Err(_) => Ok(()),
     }
+}
+
+/// Whether the directory of a file that is to be made exists and takes one.
+fn writable_directory(file: &Path) -> Result<(), String> {
+    let Some(directory) = file.parent() else { return Err(format!("names {}, which is no file", file.display())) };
+    existing_directory(directory)?;
+    eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|errno| {
+        let advice = match errno {
+            Errno::EROFS => "the file system is read-only",
+            _ => "the user that the server runs as may not write there",
+        };
+        format!("is to be made in {}, which cannot be used: {advice} ({errno})", directory.display())
+    })
 }
 
 fn existing_directory(path: &Path) -> Result<(), String> {

@@ -150,7 +150,7 @@ fn the_settings_file_is_the_one_named() {
 
 #[test]
 fn relative_paths_start_from_chdir() {
-    let world = World::new().named_file("app/keep", b"").file(
+    let world = World::new().named_file("app/run/keep", b"").file(
         "chdir = './app/.'\npid = 'run/pid'\nerror_logfile = '../log'\ntmp_upload_dir = '.'\npython = 'venv/bin/python'\n\
          bind = ['unix:s', 'unix:/s', 'unix:@s']\n",
     );
