@@ -109,6 +109,23 @@ def orphan(query):
     return int(os.read(read, 20))
 
 
+def orphans(query):
+    """Leaves so many processes behind, which all end at once."""
+    read, write = os.pipe()
+    between = os.fork()
+    if between == 0:
+        os.close(write)
+        for _ in range(int(query)):
+            if os.fork() == 0:
+                os.read(read, 1)
+                os._exit(7)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(between, 0)[1])
+    os.close(read)
+    os.close(write)
+    return status
+
+
 def child(query):
     """What a subprocess started without any care finds: its signals and its open files."""
     done = subprocess.run([sys.executable, "-S", "-c", CHILD], capture_output=True, close_fds=False, check=True)
@@ -149,6 +166,7 @@ _VERBS = {
     "abort": lambda query: os.abort(),
     "complain": lambda query: os.getpid(),
     "orphan": orphan,
+    "orphans": orphans,
     "child": child,
     "python-child": python_child,
 }
