@@ -32,7 +32,9 @@ impl Reactor {
             self.accept(listener, Expect::Request);
             return;
         }
-        for _ in 0..self.listeners.accepts_at_once() {
+        // What waits in the kernel's queue can go to a worker that is being started; what is here can't.
+        let most = if self.spreads { 1 } else { self.listeners.accepts_at_once() };
+        for _ in 0..most {
             if !self.accept(listener, Expect::Events) {
                 return;
             }
