@@ -71,13 +71,37 @@ def test_the_number_follows_a_load_that_rises_and_falls_and_no_request_is_lost(s
 
 
 def test_kept_connections_find_the_workers_that_were_started_for_them(serve):
-    server = serve("ops:application", "--workers", "1-4", "--keep-alive", "60", *QUICK, workers=None)
-    with Load(server.address, "/sleep?0.05", connections=8, pause=0) as load:
+    # None of them retires, which would move its connections too.
+    options = ("--keep-alive", "60", "--scale-cooldown", "1h")
+    server = serve("ops:application", "--workers", "1-4", *options, workers=None)
+    wires = [server.wire(timeout=20) for _ in range(8)]
+    # As a proxy's, they were all made while there was one worker.
+    assert {wire.exchange("/pid").status for wire in wires} == {200}
+    bodies, errors, stop = set(), [], threading.Event()
+
+    def use(wire):
+        try:
+            while not stop.is_set():
+                reply = wire.exchange("/sleep?0.05")
+                assert reply.status == 200
+                bodies.add(int(reply.body))
+                if (reply.header("connection") or "").lower() == "close":
+                    wire.close()
+                    wire = server.wire(timeout=20)
+        except Exception as error:
+            errors.append(error)
+
+    users = [threading.Thread(target=use, args=(wire,), daemon=True) for wire in wires]
+    for user in users:
+        user.start()
+    try:
         wait_serving(server, 4)
-        pids = {str(pid).encode() for pid in server.worker_pids()}
-        wait_until(lambda: pids <= set(load.bodies), 30, lambda: f"all of {pids} answer: {load.bodies}")
-    wait_serving(server, 1)
-    assert load.lost == [] and set(load.statuses) == {200}
+        wait_until(lambda: errors or server.worker_pids() <= bodies, 30, lambda: f"{server.live()} answer, not {bodies}")
+    finally:
+        stop.set()
+        for user in users:
+            user.join(30)
+    assert errors == []
 
 
 def test_on_a_unix_socket_the_threads_alone_tell_of_the_load(serve):
