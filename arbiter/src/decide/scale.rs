@@ -76,7 +76,11 @@ impl Turn<'_> {
     /// Takes over, from settings that fix the number of workers into such as may leave it to the load, the number that there is:
     /// a busy server does not begin anew with the least.
     pub(super) fn carry_number(&mut self) {
-        self.fleet.scaled.workers = u32::try_from(self.fleet.desired(self.fleet.target)).unwrap_or(u32::MAX);
+        let (target, scaled) = (self.fleet.target, self.fleet.scaled.workers);
+        // What the settings ask, even while nothing is to run.
+        let fixed = || self.fleet.generations.get(&target).map_or(scaled, |generation| generation.limits.workers);
+        self.fleet.scaled.workers =
+            self.fleet.rules(target).map_or_else(fixed, |rules| scaled.clamp(rules.min, rules.max));
         self.fleet.scaled.policy.pause();
     }
 

@@ -158,6 +158,21 @@ fn a_fixed_number_is_where_a_range_goes_on_from() {
 }
 
 #[test]
+fn a_number_that_a_range_has_brought_down_is_forgotten() {
+    let mut world = up();
+    load(&mut world, 2, 1, 17);
+    world.all_ready();
+    for (generation, most) in [(2, 2), (3, 4)] {
+        world.reload = Ok(between(1, most));
+        world.signal(Signal::SIGHUP);
+        world.template_ready(generation);
+        world.all_ready();
+        world.settle();
+        assert_eq!((workers(&world), world.serving(generation)), (2, 2));
+    }
+}
+
+#[test]
 fn while_a_reload_rolls_the_load_is_not_heeded() {
     let mut world = up();
     world.signal(Signal::SIGHUP);
