@@ -47,6 +47,9 @@ def test_a_worker_killed_in_many_requests_has_five_of_them_named_and_the_others_
 def test_an_idle_worker_that_is_killed_was_running_nothing(serve):
     server = serve("ops:application")
     assert server.get("/hello").status == 200
+    with server.wire() as wire:
+        # Refused without the application, by a worker that is through with the request before.
+        assert wire.send("nonsense\r\n\r\n").reply().status == 400
     victim = server.live()[0].pid
     kill([victim])
     said = server.wait_log(rf"Worker died .*pid: {victim}.*killed by SIGKILL.*\n")
