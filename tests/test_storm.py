@@ -108,10 +108,14 @@ def test_every_signal_at_random_loses_no_request(start, tmp_path):
             deploy(tmp_path, str(number))
             server.send(chance.choice([signal.SIGHUP, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU]))
             wait_more(load, chance.choice([5, 50, 300]))
-        server.reload(workers=2, deadline=60)
+        deploy(tmp_path, "last")
+        server.send(signal.SIGHUP)
+        wait_until(lambda: "last" in load.versions(), 60, lambda: f"the last is served; log:\n{server.tail()}")
+        newest = max(worker.generation for worker in server.ready())
+        wait_until(lambda: all(worker.generation == newest for worker in server.live()), 60, "one generation is left")
         wait_more(load)
     expect_none_lost(server, load)
-    assert server.get("/1?0,0").text.split()[2] == "29"
+    assert server.get("/1?0,0").text.split()[2] == "last"
 
 
 def test_all_that_waits_when_term_comes_is_answered(start):
@@ -198,11 +202,14 @@ def test_an_import_that_hangs_at_hup_costs_nothing(start, tmp_path, preload):
     assert load.versions() == {"1", "2"}
 
 
-def test_a_stopped_worker_is_killed_and_costs_what_was_in_it(start):
+def test_a_worker_that_is_stopped_in_a_request_is_killed_and_costs_what_was_in_it(start, tmp_path):
     server = start("--threads", "2", "--timeout", "2", "--timeout-grace", "1", workers=2)
-    victim = server.live()[0].pid
-    with Exact(server.address) as load:
+    begun = tmp_path / "begun"
+    with Exact(server.address) as load, server.wire(timeout=30) as wire:
         wait_more(load, 100)
+        victim = int(wire.exchange("/1?0,60").text.split()[3].rstrip("."))
+        wire.get(f"/2?1500,60,{begun}")
+        wait_until(begun.exists, what="the request runs")
         kill([victim], signal.SIGSTOP)
         server.wait_log(f"WORKER TIMEOUT.*{victim}", 30)
         wait_workers(server, 2, without={victim})
