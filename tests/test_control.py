@@ -300,6 +300,25 @@ def test_other_users_are_refused_and_the_log_names_them(controlled):
         shutil.rmtree(folder)
 
 
+# Two servers.
+
+
+def test_during_an_upgrade_each_server_is_asked_at_a_socket_of_its_own(upgrades, tmp_path):
+    up = upgrades("--control-socket", NAME)
+    first, second = Control(up.server), Control(up.server)
+    second.path = tmp_path / f"{NAME}.2"
+    up.up()
+    assert (first.status()["pid"], second.status()["pid"]) == (up.old, up.new)
+    second.ok("stop")
+    up.forget()
+    assert first.status()["pid"] == up.new and not second.path.exists()
+    up.up()
+    assert first.ok("stop") == "Tapster has stopped\n"
+    up.wait_alone()
+    wait_until(lambda: first.path.exists() and not second.path.exists(), 15, "the path is taken over")
+    assert first.status()["pid"] == up.new
+
+
 # What clients do to it.
 
 

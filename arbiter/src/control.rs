@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mio::event::Event as Readiness;
@@ -62,6 +62,8 @@ const MOST_CLIENTS: usize = 16;
 const BACKLOG: u32 = 64;
 /// When accepting is tried again that has failed for want of something.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often taking over a path is tried again at which somebody listens yet.
+const MOVES: u32 = 10;
 /// Of so many clients of other users, each is logged; later ones rarely.
 const REFUSALS_LOGGED: u64 = 10;
 
@@ -69,7 +71,12 @@ const REFUSALS_LOGGED: u64 = 10;
 #[derive(Debug)]
 pub(crate) struct Control {
     /// Keeps the path until the end.
-    _listener: Listener,
+    listener: Listener,
+    /// The path that it is to have once the server before this one has gone.
+    later: Option<PathBuf>,
+    /// When it is moved there, and how often that may yet fail: of a server that was killed the kernel closes one thing after the
+    /// other.
+    moves: Option<(Duration, u32)>,
     queue: UnixListener,
     registry: Registry,
     clients: BTreeMap<Token, Client>,
@@ -93,18 +100,21 @@ struct Reloads {
 }
 
 impl Control {
-    /// Listens at `path`; `registry` is the event loop's.
+    /// Listens at `path`; beside another server, whose place this one is to take, at `PATH.2`. `registry` is the event loop's.
     ///
     /// # Errors
     /// A sentence for the log: why that is not possible.
-    pub(crate) fn open(path: &Path, registry: Registry) -> Result<Self, String> {
-        let listener = open_private(path, BACKLOG, Patience::START).map_err(|error| error.to_string())?;
+    pub(crate) fn open(path: &Path, is_second: bool, registry: Registry) -> Result<Self, String> {
+        let own = if is_second { beside(path) } else { path.into() };
+        let listener = open_private(&own, BACKLOG, Patience::START).map_err(|error| error.to_string())?;
         let system = |error: io::Error| error.to_string();
         let queue = UnixListener::from(listener.as_fd().try_clone_to_owned().map_err(system)?);
         let token = Token(FIRST_TOKEN);
         registry.register(&mut SourceFd(&queue.as_raw_fd()), token, Interest::READABLE).map_err(system)?;
         Ok(Self {
-            _listener: listener,
+            listener,
+            later: is_second.then(|| path.into()),
+            moves: None,
             queue,
             registry,
             clients: BTreeMap::new(),
@@ -114,6 +124,18 @@ impl Control {
             started: stamp::monotonic(),
             reloads: Reloads::default(),
         })
+    }
+
+    /// Takes the path of the server before this one, which has gone.
+    fn take_over(&mut self, now: Duration) {
+        let Some((_, trials)) = self.moves.take_if(|(due, _)| *due <= now) else { return };
+        match self.later.as_deref().map(|path| self.listener.move_to(path)) {
+            Some(Err(error)) if error.is_in_use() && trials > 0 => {
+                self.moves = Some((now.saturating_add(PAUSE), trials - 1));
+            }
+            Some(Err(error)) => log::error!("The control socket stays at {}: {error}", self.listener.url()),
+            Some(Ok(())) | None => self.later = None,
+        }
     }
 
     /// Takes in what polling has brought, and returns the signals that it means.
@@ -159,6 +181,7 @@ impl Control {
             match action {
                 Action::LoadSettings => self.begin_reload(),
                 Action::Conclude(outcome) => self.end_reload(outcome, now),
+                Action::TakeOver { .. } => self.moves = Some((now, MOVES)),
                 _ => {}
             }
         }
@@ -167,6 +190,7 @@ impl Control {
     /// Answers whoever need not wait, once all that has happened has been decided on. Gives up those who are late, and accepts
     /// those for whom there was no room.
     pub(crate) fn answer(&mut self, fleet: &Fleet, scoreboard: &Scoreboard, now: Duration) {
+        self.take_over(now);
         let is_stopping = matches!(fleet.phase, Phase::Stopping { .. });
         for client in self.clients.values_mut() {
             client.pass_on(now);
@@ -198,7 +222,8 @@ impl Control {
     #[must_use]
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         let look_again = self.look_again.filter(|_| self.clients.len() < MOST_CLIENTS);
-        self.clients.values().map(|client| client.deadline).chain(look_again).min()
+        let moves = self.moves.map(|(due, _)| due);
+        self.clients.values().map(|client| client.deadline).chain(look_again).chain(moves).min()
     }
 
     /// The server ends now, after what has been decided last: tells everybody who waits, whether for that or for something else.
@@ -296,6 +321,13 @@ impl Control {
         }
         self.reloads.last = Some((now, outcome.clone()));
     }
+}
+
+/// Where a second server has its socket.
+fn beside(path: &Path) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(".2");
+    path.into()
 }
 
 /// The signals that mean the same as the command.

@@ -69,14 +69,14 @@ impl EventLoop {
         Ok(Self { poll, events, signals, reaper: Reaper::new(), channels, control: None, succession })
     }
 
-    /// Listens at the control socket from now on.
+    /// Listens at the control socket from now on; `is_second` where there is a server whose place this one is to take.
     ///
     /// # Errors
     /// A sentence for the log: why it can't be had.
-    pub(crate) fn open_control(&mut self, path: &Path) -> Result<(), String> {
+    pub(crate) fn open_control(&mut self, path: &Path, is_second: bool) -> Result<(), String> {
         let failed = |reason: String| format!("the control_socket can't be opened: {reason}");
         let registry = self.poll.registry().try_clone().map_err(|error| failed(error.to_string()))?;
-        self.control = Some(Control::open(path, registry).map_err(failed)?);
+        self.control = Some(Control::open(path, is_second, registry).map_err(failed)?);
         Ok(())
     }
 

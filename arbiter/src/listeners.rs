@@ -105,6 +105,23 @@ impl Listener {
         }
     }
 
+    /// Moves the socket to another path, where a server that has gone may have left one.
+    ///
+    /// # Errors
+    /// Why it can't be there.
+    pub(crate) fn move_to(&mut self, path: &Path) -> Result<(), BindError> {
+        let bind = Bind::Unix { path: path.into() };
+        let failed = |cause| BindError::new(&bind, cause);
+        bound::make_way(path).map_err(failed)?;
+        if let Some(bound) = &mut self.path {
+            std::fs::rename(&bound.path, path).map_err(|error| failed(error.into()))?;
+            bound.path = path.into();
+        }
+        self.url = bind.to_string();
+        self.bind = bind;
+        Ok(())
+    }
+
     /// Has the kernel refuse connections from now on, whichever processes still hold the socket. A socket that was handed
     /// to this server is its owner's to refuse with, and one that another server listens at goes on.
     pub(crate) fn refuse_connections(&self) {

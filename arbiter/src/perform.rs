@@ -92,12 +92,6 @@ impl Stage {
         })
     }
 
-    /// What the server was started with.
-    #[must_use]
-    pub(crate) fn original(&self) -> &Settings {
-        &self.original
-    }
-
     /// Where the workers say what they are doing.
     #[must_use]
     pub(crate) fn scoreboard(&self) -> &Scoreboard {

@@ -10,7 +10,6 @@ use tapster_ipc::{ExitCode, Slot};
 use tapster_sys::fds::Inherited;
 use tapster_sys::{lifeline, signals, stamp};
 
-use crate::action::Action;
 use crate::activation;
 use crate::complain;
 use crate::control::Control;
@@ -75,9 +74,8 @@ fn start_and_supervise(
     let write = if heritage.is_some() { Pidfile::write_second } else { Pidfile::write };
     let pidfile = settings.pid.as_deref().map(write).transpose()?;
     lifeline::adopt_orphans().map_err(system("can't become the workers' adopter (PR_SET_CHILD_SUBREAPER)"))?;
-    // A successor has it once the server before it, which has it now, is gone.
-    if let Some(path) = settings.control_socket.as_deref().filter(|_| heritage.is_none()) {
-        event_loop.open_control(path)?;
+    if let Some(path) = &settings.control_socket {
+        event_loop.open_control(path, heritage.is_some())?;
     }
     let limits = load::limits(&settings);
     activation::tell(&settings, &sources, &inherited);
@@ -122,11 +120,7 @@ fn supervise(fleet: &mut Fleet, stage: &mut Stage, event_loop: &mut EventLoop) -
             decided = stamp::monotonic();
             let actions = decide(fleet, event, decided);
             event_loop.control.iter_mut().for_each(|control| control.follow(&actions, decided));
-            let takes_over = actions.iter().any(|action| matches!(action, Action::TakeOver { .. }));
             let mut outcome = stage.perform(actions, &mut event_loop.channels, &mut event_loop.succession);
-            if takes_over {
-                take_control(stage, event_loop);
-            }
             if let Some(exit) = outcome.exit {
                 event_loop.control.iter_mut().for_each(Control::say_farewell);
                 return Ok(exit);
@@ -155,14 +149,6 @@ fn supervise(fleet: &mut Fleet, stage: &mut Stage, event_loop: &mut EventLoop) -
             events.push_back(Event::Tick { busy: busy(stage, &watched) });
         }
         events.extend(gauge.look(&subjects, stamp::monotonic()));
-    }
-}
-
-/// The control socket is this server's, now that the one before it is gone.
-fn take_control(stage: &Stage, event_loop: &mut EventLoop) {
-    let opened = stage.original().control_socket.as_deref().map(|path| event_loop.open_control(path));
-    if let Some(Err(reason)) = opened {
-        log::error!("{reason}; tapsterctl can't ask this server");
     }
 }
 

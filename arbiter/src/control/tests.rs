@@ -14,14 +14,14 @@ struct Desk {
     control: Control,
     fleet: Fleet,
     scoreboard: Scoreboard,
-    path: std::path::PathBuf,
+    path: PathBuf,
 }
 
 impl Desk {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("tapster-control-{name}-{}.sock", std::process::id()));
         let poll = Poll::new().unwrap();
-        let control = Control::open(&path, poll.registry().try_clone().unwrap()).unwrap();
+        let control = Control::open(&path, false, poll.registry().try_clone().unwrap()).unwrap();
         let mut fleet = Fleet::new(load::limits(&Settings::default()));
         fleet.phase = Phase::Up { proven: 1 };
         Self { poll, control, fleet, scoreboard: Scoreboard::create().unwrap(), path }
@@ -167,4 +167,34 @@ fn a_stop_is_answered_at_the_end_and_so_is_everybody_else() {
     assert_eq!(told(&mut reloads).as_deref(), Some("! the server has stopped\nexit 1\n"));
     drop(desk.control);
     assert!(!desk.path.exists());
+}
+
+#[test]
+fn a_second_server_has_its_socket_beside_the_first_ones_until_that_has_gone() {
+    let first = Desk::new("first");
+    let poll = Poll::new().unwrap();
+    let mut second = Control::open(&first.path, true, poll.registry().try_clone().unwrap()).unwrap();
+    let (path, beside) = (first.path.clone(), beside(&first.path));
+    assert!(UnixStream::connect(&path).is_ok() && UnixStream::connect(&beside).is_ok());
+    let inode = |path: &Path| nix::sys::stat::lstat(path).unwrap().st_ino;
+    let own = inode(&beside);
+    let now = stamp::monotonic();
+    second.follow(&[Action::TakeOver { predecessor: 7 }], now);
+    second.take_over(now);
+    assert!(beside.exists() && second.next_deadline() == Some(now + PAUSE), "the first one listens yet");
+    drop(first);
+    second.take_over(now + PAUSE);
+    assert!(!beside.exists() && inode(&path) == own);
+    assert_eq!(second.next_deadline(), None);
+    drop(second);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_second_server_that_goes_back_leaves_the_first_ones_socket() {
+    let first = Desk::new("back");
+    let poll = Poll::new().unwrap();
+    let second = Control::open(&first.path, true, poll.registry().try_clone().unwrap()).unwrap();
+    drop(second);
+    assert!(!beside(&first.path).exists() && UnixStream::connect(&first.path).is_ok());
 }

@@ -114,7 +114,7 @@ fn unix(path: &Path, mask: Mode) -> Result<OwnedFd, Cause> {
 }
 
 /// Removes the socket that a server has left behind which is gone.
-fn make_way(path: &Path) -> Result<(), Cause> {
+pub(super) fn make_way(path: &Path) -> Result<(), Cause> {
     let Ok(found) = path.symlink_metadata() else { return Ok(()) };
     if !found.file_type().is_socket() {
         return Err(Cause::Unfit("the path exists and is not a socket".into()));
