@@ -122,7 +122,7 @@ impl Stage {
             match action {
                 Action::Log(level, text) => log::log!(level, "{text}"),
                 Action::LogRunning { level, text, slot } => self.log_running(level, &text, slot),
-                Action::Reopen { by } => reopen(&by),
+                Action::Reopen { by } => self.reopen(&by),
                 Action::Conclude(outcome) => log::debug!("The reload is over: {outcome:?}"),
                 Action::SpawnTemplate { generation } => {
                     outcome.events.extend(self.spawn_template(generation, channels));
@@ -151,6 +151,25 @@ impl Stage {
             }
         }
         outcome
+    }
+
+    fn reopen(&self, by: &str) {
+        match logging::reopen() {
+            Ok(Some(path)) => {
+                log::info!("{by}: the log {} has been opened anew", path.display());
+                // Before the workers are told, who open it as the user that they run as.
+                let identity = self.loaded.values().next_back().map(|loaded| &loaded.identity);
+                let given = identity.map(|identity| logging::open(&path).and_then(|file| identity.give(&file, &path)));
+                if let Some(Err(error)) = given {
+                    log::error!("{by}: the log {} can't be made that of `user`: {error}", path.display());
+                }
+            }
+            Ok(None) => log::debug!("{by}: the log is the standard error stream, which can't be opened anew"),
+            Err((path, error)) => {
+                let path = path.display();
+                log::error!("{by}: the log {path} can't be opened anew, and goes on in the file that it had: {error}");
+            }
+        }
     }
 
     fn log_running(&self, level: Level, text: &str, slot: u32) {
@@ -270,17 +289,6 @@ impl Stage {
     fn refuse_connections(&mut self) {
         for listener in self.closing.drain(..) {
             listener.refuse_connections();
-        }
-    }
-}
-
-fn reopen(by: &str) {
-    match logging::reopen() {
-        Ok(Some(path)) => log::info!("{by}: the log {} has been opened anew", path.display()),
-        Ok(None) => log::debug!("{by}: the log is the standard error stream, which can't be opened anew"),
-        Err((path, error)) => {
-            let path = path.display();
-            log::error!("{by}: the log {path} can't be opened anew, and goes on in the file that it had: {error}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use log::Level;
 
 use super::turn::{Turn, words};
-use crate::fleet::{Fleet, Phase, Worker};
+use crate::fleet::{Fleet, Generation, Phase, Worker};
 use crate::scale::{Cause, Rules, Sample};
 
 /// The status tells how busy the workers are no more often than this.
@@ -78,7 +78,7 @@ impl Turn<'_> {
     pub(super) fn carry_number(&mut self) {
         let (target, scaled) = (self.fleet.target, self.fleet.scaled.workers);
         // What the settings ask, even while nothing is to run.
-        let fixed = || self.fleet.generations.get(&target).map_or(scaled, |generation| generation.limits.workers);
+        let fixed = || self.fleet.generations.get(&target).map_or(scaled, Generation::workers);
         self.fleet.scaled.workers =
             self.fleet.rules(target).map_or_else(fixed, |rules| scaled.clamp(rules.min, rules.max));
         self.fleet.scaled.policy.pause();
