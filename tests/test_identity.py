@@ -13,7 +13,7 @@ import pytest
 
 from harness import APPS, TAPSTER, Server, run_tapster, wait_until
 from harness.ports import free_port
-from harness.processes import alive
+from harness.processes import alive, children, open_files
 from harness.server import clean_environment
 from harness.strangers import PYTHON, needs_strangers, open_folder
 
@@ -117,6 +117,21 @@ def test_the_log_file_is_made_that_users_and_all_processes_write_to_it(serve_as,
     server.get("/")
     assert log.stat().st_uid == pwd.getpwnam(USER).pw_uid
     assert "complaint" in log.read_text()
+
+
+def test_a_log_that_is_rotated_is_made_that_users_anew(serve_as, place):
+    server = serve_as("--user", USER, "--error-logfile", "log", wait=False)
+    log = place / "log"
+    wait_until(lambda: log.exists() and "Worker ready" in log.read_text(), 20, "the worker is ready")
+    log.rename(place / "log.1")
+    server.send(signal.SIGUSR1)
+    wait_until(lambda: log.exists() and log.stat().st_uid == pwd.getpwnam(USER).pw_uid, 20, "the new file is that user's")
+    wait_until(
+        lambda: all(str(log) in open_files(pid).values() for pid in children(server.pid)),
+        20,
+        "the template and the worker have it open",
+    )
+    assert "can't" not in (place / "log.1").read_text() + log.read_text()
 
 
 def test_a_log_file_that_is_a_link_is_given_to_nobody(serve_as, place):
