@@ -9,15 +9,25 @@ use proptest::prelude::*;
 use tapster::event::{End, Event};
 use tapster::fleet::{Child, Limits};
 use tapster::process::Life;
+use tapster::scale::{EVERY, Rules};
 use tapster_ipc::{ExitCode, Report};
 
-use crate::world::{CLEAN, SIGKILL, SIGSEGV, World, limits};
+use crate::world::{CLEAN, PROBATION, SIGKILL, SIGSEGV, World, limits};
 
 const MIB: u64 = 1 << 20;
+const RULES: Rules = Rules {
+    min: 1,
+    max: 1,
+    target: 70,
+    window: Duration::from_secs(2),
+    cooldown: Duration::from_secs(10),
+    step: 2,
+    burst: Some(Duration::from_secs(1)),
+};
 
 /// One thing that happens. The numbers choose among whom it can happen to, which may be nobody.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::large_enum_variant, reason = "a test copies them, and has few")]
+#[expect(clippy::large_enum_variant, reason = "a run has a hundred of them")]
 enum Step {
     Signal(Signal),
     Deploy(Result<Limits, ()>),
@@ -34,13 +44,21 @@ enum Step {
     Measured(usize, u64),
     Stuck(usize, u32),
     SaysItEnds(usize),
+    Load(u32, u32),
     Time(u64),
 }
 
 fn any_limits() -> impl Strategy<Value = Limits> {
     let time = |seconds: u64| Duration::from_secs(seconds);
-    (1_u32..6, 1_u32..4, 0_u32..2, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        move |(workers, reload_batch, threads, boots_for_ever, is_drained, has_lifetime, has_memory)| Limits {
+    (1_u32..6, 1_u32..4, 0_u32..2, any::<[bool; 6]>()).prop_map(
+        move |(
+            workers,
+            reload_batch,
+            threads,
+            [boots_for_ever, is_drained, has_lifetime, has_memory, scales, hurries],
+        )| Limits {
+            scale: scales.then_some(Rules { max: workers, ..RULES }),
+            probation: if hurries { Duration::ZERO } else { PROBATION },
             reload_batch,
             threads: 1 + threads * 7,
             boot: (!boots_for_ever).then_some(time(60)),
@@ -76,6 +94,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (who(), 50_u64..300).prop_map(|(who, size)| Step::Measured(who, size)),
         2 => (who(), 0_u32..3).prop_map(|(who, running)| Step::Stuck(who, running)),
         1 => who().prop_map(Step::SaysItEnds),
+        3 => (0_u32..20, 0_u32..3).prop_map(|(busy, waiting)| Step::Load(busy, waiting)),
         8 => prop_oneof![Just(10_u64), Just(300), Just(1000), Just(5000), Just(30_000)].prop_map(Step::Time),
     ]
 }
@@ -153,6 +172,12 @@ fn take(world: &mut World, step: Step) -> Option<()> {
         Step::SaysItEnds(number) => {
             let child = one_of(world, number, serving)?;
             world.report(child, Report::Ending { within_ms: 2000, left: 0 });
+        }
+        Step::Load(busy, waiting) => {
+            for _ in 0..30 {
+                world.now += EVERY;
+                world.happens(Event::Load { busy, waiting });
+            }
         }
         Step::Time(millis) => world.pass(Duration::from_millis(millis)),
     }
