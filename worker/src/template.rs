@@ -41,6 +41,7 @@ pub(crate) fn run(py: Python<'_>, context: &Context, channel: &ChildChannel) -> 
         }
         warmup::run(py, context, &loaded)?;
         application = Some(loaded);
+        tapster_sys::memory::fill_gaps();
         let threads = interpreter.other_threads();
         if !threads.is_empty() && !context.boot.check {
             let names = threads.join(", ");
