@@ -106,3 +106,32 @@ def test_requests_reach_both_workers(serve):
         return seen == server.worker_pids()
 
     wait_until(both, 10, "requests in parallel were served by both workers")
+
+
+LIBRARY = """
+import sys
+SHARED = "decimal" in sys.modules
+import secrets
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{SHARED} {secrets.__file__}".encode()]
+"""
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["nothing is hidden", "a module of its own is"])
+def test_without_preload_workers_share_the_standard_library_unless_the_application_hides_a_part_of_it(
+    serve, tmp_path, own
+):
+    (tmp_path / "library.py").write_text(LIBRARY)
+    if own:
+        (tmp_path / "secrets.py").write_text("")
+    server = serve("library:app", cwd=tmp_path, workers=2)
+    shared, _, path = server.get("/").text.partition(" ")
+    assert (shared == "True") is not own
+    assert (path == str(tmp_path / "secrets.py")) is own
+
+
+def test_one_worker_has_nobody_to_share_the_standard_library_with(serve, tmp_path):
+    (tmp_path / "library.py").write_text(LIBRARY)
+    assert serve("library:app", cwd=tmp_path, workers=1).get("/").text.startswith("False")

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use tapster_ipc::channel::ChildChannel;
 use tapster_ipc::{Order, ReceiveError, Report};
-use tapster_python::{Application, Interpreter, LoadError, Python, around_fork, run_post_fork};
+use tapster_python::{Application, Interpreter, LoadError, Python, around_fork, run_post_fork, share_standard_library};
 use tapster_sys::fork::{Side, adopted_by};
 use tapster_sys::lifeline;
 
@@ -27,6 +27,15 @@ pub(crate) fn run(py: Python<'_>, context: &Context, channel: &ChildChannel) -> 
     let _ = lifeline::rename_process(c"tapster-templat");
     // A collection would touch, and so copy, what its children share; the workers turn it on.
     interpreter.collect_garbage(false);
+    if !context.settings.preload && !context.boot.check && context.settings.workers.max > 1 {
+        match share_standard_library(py) {
+            Ok(true) => tapster_sys::memory::fill_gaps(),
+            Ok(false) => log::debug!(
+                "workers share less of the standard library: a module of the application's has the name of one of its"
+            ),
+            Err(error) => log::warn!("workers will share less of the standard library: {error}"),
+        }
+    }
     let mut application = None;
     if context.settings.preload || context.boot.check {
         let spec = &context.settings.wsgi_app;

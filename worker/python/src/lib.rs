@@ -47,7 +47,7 @@ pub use peer::Peer;
 pub use process::{
     Interpreter, around_fork, call_last, note_foreign_fork, run_exit_functions, run_signal_handlers, wake_on_signals,
 };
-pub use provision::provide;
+pub use provision::{provide, share_standard_library};
 pub use pyo3::Python;
 pub use response::{HIGH_WATER, Sink};
 pub use server::{Multi, Server};
