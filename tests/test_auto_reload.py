@@ -254,7 +254,8 @@ def test_the_settings_file_is_watched_and_a_slip_in_it_is_survived(serve, site):
 
 
 def test_a_request_that_hangs_holds_nothing_up(start, site):
-    app = APP.format(text="1") + "\ndef hang(environ, start_response):\n    import time; time.sleep(3600)\n"
+    app = APP.format(text="1") + "\ndef hang(environ, start_response):\n    import time\n"
+    app += "    print('hanging', file=environ['wsgi.errors'], flush=True)\n    time.sleep(3600)\n"
     routes = "\nplain = application\n"
     routes += "def application(environ, start_response):\n"
     routes += "    return (hang if environ['PATH_INFO'] == '/hang' else plain)(environ, start_response)\n"
@@ -263,6 +264,7 @@ def test_a_request_that_hangs_holds_nothing_up(start, site):
     (old,) = server.worker_pids()
     with server.wire() as wire:
         wire.get("/hang")
+        server.wait_log("hanging")
         write(site / "other.py", "text = '.new'\n")
         answers(server, "1.new")
     wait_until(lambda: not alive(old), 15, server.tail)

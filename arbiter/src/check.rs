@@ -16,14 +16,12 @@ use crate::complain;
 use crate::event::End;
 use crate::identity::Identity;
 use crate::load::{self, limits};
-use crate::pidfile::Pidfile;
 use crate::spawn::{Recipe, template};
 
 /// Checks, prints what came out, and returns the status to exit with.
 #[must_use]
 pub fn check(settings: &Settings) -> ExitCode {
-    let files = load::start_log(settings).and_then(|()| settings.pid.as_deref().map_or(Ok(()), Pidfile::check));
-    match files.map_err(|reason| (ExitCode::Failed, reason)).and_then(|()| import(settings)) {
+    match load::start_log(settings).map_err(|reason| (ExitCode::Failed, reason)).and_then(|()| import(settings)) {
         Ok(()) => {
             // Whether anybody reads it is not what was asked.
             let _ = writeln!(std::io::stdout(), "The settings and the application are fine.");

@@ -11,8 +11,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg};
-use nix::unistd::{AccessFlags, faccessat};
+use nix::fcntl::{Flock, FlockArg};
 
 /// How often the file may change hands while it is looked at.
 const TRIALS: u32 = 100;
@@ -29,45 +28,11 @@ pub(crate) struct Pidfile {
 }
 
 impl Pidfile {
-    /// Says whether the file could be written, without doing it.
-    ///
-    /// # Errors
-    /// What is in the way, and what to do.
-    pub(crate) fn check(path: &Path) -> Result<(), String> {
-        let shown = path.display();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let name = folder.display();
-        if path.is_dir() {
-            return Err(format!("the pid file {shown} can't be written: it is a directory; name a file in it"));
-        }
-        match fs::metadata(folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(format!(
-                    "the pid file {shown} can't be written: the directory {name} does not exist; make it (under systemd \
-                     RuntimeDirectory= does), or change `pid`"
-                ));
-            }
-            Ok(found) if !found.is_dir() => {
-                return Err(format!("the pid file {shown} can't be written: {name} is not a directory"));
-            }
-            Err(_) | Ok(_) => {}
-        }
-        let may_write = faccessat(AT_FDCWD, folder, AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS);
-        may_write.map_err(|errno| {
-            format!(
-                "the pid file {shown} can't be written: the user that tapster runs as may not write to the directory {name} \
-                 ({}); give it a directory of its own, or change `pid`",
-                io::Error::from(errno)
-            )
-        })
-    }
-
     /// Writes this process's pid.
     ///
     /// # Errors
     /// A sentence for the log: another server has the file, or it can't be written.
     pub(crate) fn write(path: &Path) -> Result<Self, String> {
-        Self::check(path)?;
         let unfinished = with_suffix(path, &format!(".{}", std::process::id()));
         let written = Self::place(&unfinished, path);
         // Under its own name it is another link by now, or nobody's.
@@ -321,19 +286,5 @@ mod tests {
         drop(second);
         assert!(path.exists() && !with_suffix(&path, ".2").exists());
         drop(third);
-    }
-
-    #[test]
-    fn what_can_not_be_written_is_said_with_what_to_do() {
-        let folder = scratch("folder");
-        fs::create_dir_all(&folder).unwrap();
-        let error = Pidfile::check(&folder).unwrap_err();
-        assert!(error.contains("it is a directory"), "{error}");
-        let error = Pidfile::check(&folder.join("none/pid")).unwrap_err();
-        assert!(error.contains("none does not exist; make it"), "{error}");
-        fs::write(folder.join("file"), "").unwrap();
-        let error = Pidfile::check(&folder.join("file/pid")).unwrap_err();
-        assert!(error.contains("is not a directory"), "{error}");
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

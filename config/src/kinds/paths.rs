@@ -70,6 +70,9 @@ impl Kind for OptionalPath {
     fn verify(&self, value: &Option<PathBuf>) -> Result<(), String> {
         match value {
             Some(path) if self.directory => existing_directory(path),
+            Some(path) if path.is_dir() => {
+                Err(format!("names {}, which is a directory: name a file in it", path.display()))
+            }
             Some(path) => writable_directory(path),
             None => Ok(()),
         }
