@@ -56,8 +56,10 @@ class Unit:
             self.machine.shell(f"rm {folder}/test.conf; systemctl daemon-reload")
 
     def systemctl(self, *words, check=True):
-        """`systemctl WORDS tapster`."""
-        return self.machine.run("systemctl", *words, "tapster", check=check, deadline=90)
+        """`systemctl WORDS tapster`; a failure shows what became of the unit."""
+        done = self.machine.run("systemctl", *words, "tapster", check=False, deadline=90)
+        assert done.returncode == 0 or not check, f"systemctl {words}: {done.stdout}\n{self.story()}"
+        return done
 
     def reset(self):
         """Stopped, and with no failure remembered."""
