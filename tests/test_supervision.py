@@ -100,6 +100,32 @@ def test_a_worker_stopped_in_a_request_is_killed_and_replaced(serve, tmp_path):
     server.wait_log(rf"WORKER TIMEOUT \(pid: {victim}\b.*the whole process has been at a halt")
 
 
+def test_an_idle_worker_that_is_stopped_is_in_the_log_at_once_and_replaced_after_as_long_as_a_request_may_take(serve):
+    server = serve("ops:application", "--timeout", "1", "--timeout-grace", "1", workers=2)
+    victim = server.live()[0].pid
+    kill([victim], signal.SIGSTOP)
+    server.wait_log(rf"Worker has been stopped by SIGSTOP \(.*pid: {victim},.*it is killed unless that comes within 3 s")
+    assert "WORKER TIMEOUT" not in server.log()
+    wait_replaced(server, victim, workers=2)
+    server.wait_log(rf"WORKER TIMEOUT \(pid: {victim}\b.*the whole process has been at a halt for 3(\.\d)? s, stopped by a signal")
+
+
+@pytest.mark.parametrize("timeout", [0, 60])
+def test_an_idle_worker_or_template_that_is_stopped_and_goes_on_in_time_serves_as_before(serve, timeout):
+    server = serve("ops:application", "--timeout", str(timeout))
+    worker = server.live()[0].pid
+    template = (set(children(server.pid)) - {worker}).pop()
+    for pid, name in ((worker, "Worker"), (template, "Template")):
+        kill([pid], signal.SIGSTOP)
+        server.wait_log(rf"{name} has been stopped by SIGSTOP \(.*pid: {pid},.* until SIGCONT")
+        kill([pid], signal.SIGCONT)
+        server.wait_log(rf"{name} goes on \(.*pid: {pid},.*it had been stopped for")
+    assert server.get("/pid").json == worker
+    server.send(signal.SIGTTIN)
+    wait_until(lambda: len(server.live()) == 2, 20, server.tail)
+    assert "TIMEOUT" not in server.log() and worker in server.worker_pids()
+
+
 def test_an_idle_worker_is_never_taken_for_stuck(serve):
     server = serve("ops:application", "--timeout", "1")
     worker = server.live()[0].pid

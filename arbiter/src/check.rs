@@ -69,7 +69,7 @@ fn await_message(channel: &Channel, deadline: Option<Duration>) -> Result<(), (E
 fn last_words() -> String {
     let until = stamp::monotonic() + Duration::from_secs(2);
     while stamp::monotonic() < until {
-        if let Ok(Some((_, ended))) = wait::reap() {
+        if let Ok(Some((_, wait::Change::Ended(ended)))) = wait::change() {
             let end = match ended {
                 wait::Ended::Status(status) => End::Status(status),
                 wait::Ended::Signal(signal) => End::Killed { signal, out_of_memory: false },

@@ -1,6 +1,6 @@
 //! What to do about an event: one function, without I/O and without a clock, so that every case is a line in a table test.
 //!
-//! An event edits what is wanted or what is known of the fleet (`signals`, `stops`, `reloads`, `reports`, `stuck`, `deaths`); then
+//! An event edits what is wanted or what is known of the fleet (`signals`, `stops`, `reloads`, `reports`, `stuck`, `halted`, `deaths`); then
 //! whatever is late is ended (`deadlines`), whatever has served long enough is marked (`recycling`), a new generation that has
 //! shown that it works is relied on (`reports`), `converge` makes the fleet follow what is wanted, and a reload that is over is
 //! concluded (`reloads`). Called by `run`, for each event in turn.
@@ -10,6 +10,7 @@ mod converge;
 mod deadlines;
 mod deaths;
 mod failures;
+mod halted;
 mod recycling;
 mod reloads;
 mod reopen;
@@ -41,6 +42,8 @@ pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
         Event::Gossip { from, what } => turn.gossip(from, &what),
         Event::Closed { from } => turn.closed(from),
         Event::Exited { pid, end } => turn.exited(pid, end),
+        Event::Stopped { pid, signal } => turn.stopped(pid, signal),
+        Event::Continued { pid } => turn.continued(pid),
         Event::SettingsLoaded { limits } => turn.settings_loaded(limits),
         Event::SettingsRefused { reason } => turn.settings_refused(&reason),
         Event::Launched { pid } => turn.launched(pid),
@@ -52,6 +55,7 @@ pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
         Event::Tick { busy } => turn.tick(&busy),
     }
     turn.stop_as_announced();
+    turn.end_halted();
     turn.expire();
     turn.outlive();
     turn.expire_successor();

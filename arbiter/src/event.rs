@@ -60,6 +60,18 @@ pub enum Event {
         /// How.
         end: End,
     },
+    /// A signal has stopped a process that this one is the parent of, as SIGSTOP does.
+    Stopped {
+        /// Its pid.
+        pid: i32,
+        /// The signal's number.
+        signal: i32,
+    },
+    /// A process that was stopped goes on.
+    Continued {
+        /// Its pid.
+        pid: i32,
+    },
     /// The settings were read anew, their addresses are bound, and a generation can be made of them.
     SettingsLoaded {
         /// What they ask of the fleet.

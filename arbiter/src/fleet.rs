@@ -271,6 +271,13 @@ impl Fleet {
         running.filter_map(|(&slot, worker)| Some((slot, limit(worker)?))).collect()
     }
 
+    /// When a worker that a signal has stopped is to be ended as one at a halt, if it is.
+    #[must_use]
+    pub(crate) fn halted_until(&self, worker: &Worker) -> Option<Duration> {
+        let since = worker.process()?.stopped_since.filter(|_| worker.may_run_requests())?;
+        Some(since.saturating_add(self.generations.get(&worker.generation)?.limits.halt()?))
+    }
+
     /// When a worker that serves has served for as long as it is to.
     #[must_use]
     pub(crate) fn lasts_until(&self, worker: &Worker) -> Option<Duration> {
@@ -299,11 +306,13 @@ impl Fleet {
             [start, generation.boots.until(), generation.crashes.until(), generation.wears.until()]
         });
         let lifetimes = self.workers.values().filter_map(|worker| self.lasts_until(worker));
+        let halts = self.workers.values().filter_map(|worker| self.halted_until(worker));
         let successor = self.successor.and_then(Successor::deadline);
         processes
             .chain(forks)
             .chain(generations)
             .chain(lifetimes)
+            .chain(halts)
             .chain(self.proof())
             .chain(self.stops_at)
             .chain(successor)

@@ -18,6 +18,8 @@ pub struct Process {
     deaf_until: Option<Duration>,
     /// What a worker that is done has said of its end.
     pub last_steps: Option<LastSteps>,
+    /// Since when it is stopped by a signal, if it is: it does nothing at all then.
+    pub stopped_since: Option<Duration>,
 }
 
 /// A worker's end, from the moment on at which its loop is over.
@@ -89,7 +91,7 @@ impl Process {
     /// One that has just been made.
     #[must_use]
     pub fn booting(pid: i32, deadline: Option<Duration>) -> Self {
-        Self { pid, life: Life::Booting { deadline }, deaf_until: None, last_steps: None }
+        Self { pid, life: Life::Booting { deadline }, deaf_until: None, last_steps: None, stopped_since: None }
     }
 
     /// It is ready. Answers whether it is news: a process that has been told to end stays so.

@@ -1,6 +1,6 @@
-//! Collects the ends of child processes, adopted orphans among them.
+//! Collects the ends of child processes, adopted orphans among them, and hears which were stopped or go on.
 //!
-//! Called by the event loop when SIGCHLD has come. What an end means is `decide`'s.
+//! Called by the event loop when SIGCHLD has come. What that means is `decide`'s.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tapster_sys::stamp;
-use tapster_sys::wait::{Ended, reap};
+use tapster_sys::wait::{Change, Ended, change};
 
 use crate::event::{End, Event};
 
@@ -41,20 +41,27 @@ impl Reaper {
         Self { memory_events, counted, untold: 0, seen: Duration::ZERO }
     }
 
-    /// Reaps every child that has ended.
+    /// Reaps every child that has ended, and hears which of the others were stopped or go on.
     pub(crate) fn reap_all(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         // An error means that there is no child at all.
-        while let Ok(Some((pid, ended))) = reap() {
-            let end = match ended {
-                Ended::Status(status) => End::Status(status),
-                Ended::Signal(signal) => {
-                    End::Killed { signal, out_of_memory: self.was_out_of_memory(signal, stamp::monotonic()) }
-                }
-            };
-            events.push(Event::Exited { pid, end });
+        while let Ok(Some((pid, change))) = change() {
+            events.push(match change {
+                Change::Ended(ended) => Event::Exited { pid, end: self.end(ended) },
+                Change::Stopped(signal) => Event::Stopped { pid, signal },
+                Change::Continued => Event::Continued { pid },
+            });
         }
         events
+    }
+
+    fn end(&mut self, ended: Ended) -> End {
+        match ended {
+            Ended::Status(status) => End::Status(status),
+            Ended::Signal(signal) => {
+                End::Killed { signal, out_of_memory: self.was_out_of_memory(signal, stamp::monotonic()) }
+            }
+        }
     }
 
     fn was_out_of_memory(&mut self, signal: i32, now: Duration) -> bool {

@@ -8,7 +8,7 @@ use tapster_ipc::ExitCode;
 
 use super::turn::{Turn, words};
 use crate::action::Action;
-use crate::fleet::{Child, Limits, Manner, Phase, Seat};
+use crate::fleet::{Child, Limits, Manner, Phase, Seat, Worker};
 use crate::process::{LastSteps, Life, Process, Why};
 
 /// From SIGABRT, at which Python may show its stacks, to SIGKILL.
@@ -22,17 +22,22 @@ impl Turn<'_> {
             let Some(worker) = self.fleet.workers.get(&slot).filter(|worker| worker.may_run_requests()) else {
                 continue;
             };
-            let then = if worker.is_ready() { "it is killed and replaced" } else { "it is killed" };
             let generation = self.fleet.generations.get(&worker.generation);
             let Some(limit) = generation.and_then(|generation| generation.limits.halt()) else { continue };
             let spent = self.now.saturating_sub(since);
             if spent >= limit {
-                let what = format!("the whole process has been at a halt for {}", words(spent));
-                let text = self.timeout_text(slot, &what, then);
-                self.act(Action::LogRunning { level: Level::Error, text, slot });
-                self.time_out(slot);
+                self.end_halt(slot, &format!("the whole process has been at a halt for {}", words(spent)));
             }
         }
+    }
+
+    /// Ends a worker that is at a halt as a whole, which `what` says.
+    pub(super) fn end_halt(&mut self, slot: u32, what: &str) {
+        let is_ready = self.fleet.workers.get(&slot).is_some_and(Worker::is_ready);
+        let then = if is_ready { "it is killed and replaced" } else { "it is killed" };
+        let text = self.timeout_text(slot, what, then);
+        self.act(Action::LogRunning { level: Level::Error, text, slot });
+        self.time_out(slot);
     }
 
     /// Logs what a request or a worker has taken too long for, the settings that say so, and what happens now.

@@ -21,8 +21,7 @@ impl Turn<'_> {
         if self.successor_exited(pid, end) {
             return;
         }
-        let is_it = |child: &Child| self.fleet.process(*child).is_some_and(|process| process.pid == pid);
-        match self.fleet.children().into_iter().find(is_it) {
+        match self.child_of(pid) {
             Some(Child::Template(generation)) => self.template_exited(generation, end),
             Some(Child::Worker(slot)) => self.worker_exited(slot, end),
             None if self.fleet.workers.values().any(crate::fleet::Worker::is_forking) => {

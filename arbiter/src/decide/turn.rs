@@ -74,6 +74,12 @@ impl<'f> Turn<'f> {
         is_news
     }
 
+    /// Which child has that pid.
+    pub(super) fn child_of(&self, pid: i32) -> Option<Child> {
+        let is_it = |child: &Child| self.fleet.process(*child).is_some_and(|process| process.pid == pid);
+        self.fleet.children().into_iter().find(is_it)
+    }
+
     /// Sets the template of a generation.
     pub(super) fn set_template(&mut self, generation: u64, template: Template) {
         if let Some(generation) = self.fleet.generations.get_mut(&generation) {

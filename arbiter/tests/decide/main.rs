@@ -7,6 +7,7 @@ mod deadlines;
 mod deaths;
 mod drains;
 mod endings;
+mod halted;
 mod logs;
 mod phases;
 mod property;

@@ -44,6 +44,8 @@ enum Step {
     Measured(usize, u64),
     Stuck(usize, u32),
     SaysItEnds(usize),
+    Halts(usize),
+    GoesOn(usize),
     Load(u32, u32),
     Time(u64),
 }
@@ -94,6 +96,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (who(), 50_u64..300).prop_map(|(who, size)| Step::Measured(who, size)),
         2 => (who(), 0_u32..3).prop_map(|(who, running)| Step::Stuck(who, running)),
         1 => who().prop_map(Step::SaysItEnds),
+        2 => who().prop_map(Step::Halts),
+        1 => who().prop_map(Step::GoesOn),
         3 => (0_u32..20, 0_u32..3).prop_map(|(busy, waiting)| Step::Load(busy, waiting)),
         8 => prop_oneof![Just(10_u64), Just(300), Just(1000), Just(5000), Just(30_000)].prop_map(Step::Time),
     ]
@@ -172,6 +176,14 @@ fn take(world: &mut World, step: Step) -> Option<()> {
         Step::SaysItEnds(number) => {
             let child = one_of(world, number, serving)?;
             world.report(child, Report::Ending { within_ms: 2000, left: 0 });
+        }
+        Step::Halts(number) => {
+            let child = one_of(world, number, |_, _| true)?;
+            world.halts(child, Signal::SIGSTOP);
+        }
+        Step::GoesOn(number) => {
+            let child = one_of(world, number, |_, _| true)?;
+            world.goes_on(child);
         }
         Step::Load(busy, waiting) => {
             for _ in 0..30 {

@@ -242,6 +242,18 @@ impl World {
         self.happens(Event::Exited { pid, end });
     }
 
+    /// A signal stops a child's process.
+    pub(crate) fn halts(&mut self, child: Child, signal: Signal) {
+        let pid = self.fleet.process(child).expect("the child has a process").pid;
+        self.happens(Event::Stopped { pid, signal: signal as i32 });
+    }
+
+    /// A child's process goes on.
+    pub(crate) fn goes_on(&mut self, child: Child) {
+        let pid = self.fleet.process(child).expect("the child has a process").pid;
+        self.happens(Event::Continued { pid });
+    }
+
     /// All that has been killed is reaped.
     pub(crate) fn reap_killed(&mut self) {
         for pid in std::mem::take(&mut self.killed) {
