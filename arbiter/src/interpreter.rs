@@ -7,7 +7,7 @@ mod probe;
 
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, eaccess};
 
 use crate::door::executable;
 
@@ -92,7 +92,7 @@ fn on_path(name: &Path) -> Option<PathBuf> {
 }
 
 fn is_executable(path: &Path) -> bool {
-    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
+    path.is_file() && eaccess(path, AccessFlags::X_OK).is_ok()
 }
 
 /// Whether the worker library can run in this interpreter; if not, why, as the rest of a sentence.
