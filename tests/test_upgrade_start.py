@@ -99,14 +99,17 @@ class Manager:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.socket.settimeout(0.05)
         self.told = []
+        self.speakers = set()
 
     def hear(self):
-        """All (pid, assignment) so far but the STATUS ones."""
+        """All (pid, assignment) so far but those of which there may be any number."""
+        often = ("STATUS=", "WATCHDOG=", "EXTEND_TIMEOUT_USEC=")
         try:
             while True:
                 data, control, _, _ = self.socket.recvmsg(4096, 256)
                 pid = int.from_bytes(control[0][2][:4], sys.byteorder)
-                self.told += [(pid, line) for line in data.decode().splitlines() if not line.startswith("STATUS=")]
+                self.speakers.add(pid)
+                self.told += [(pid, line) for line in data.decode().splitlines() if not line.startswith(often)]
         except TimeoutError:
             return self.told
 
@@ -120,6 +123,7 @@ def test_the_service_manager_hears_one_server_at_a_time_and_is_told_which(upgrad
     up.forget()
     up.up()
     assert manager.hear() == [(old, "READY=1")], "the new ones have kept silent"
+    assert manager.speakers == {old}
     up.hand_over()
     new = up.new
     expected = [(old, "READY=1"), (old, f"MAINPID={new}"), (new, "READY=1")]
