@@ -160,6 +160,47 @@ def test_a_stop_before_the_new_server_is_ready_ends_both(upgrades, tmp_path):
     assert not (tmp_path / "server.sock").exists()
 
 
+def once_open(folder):
+    """Code that takes as long as there is no file `open`."""
+    return f"import pathlib, time\nwhile not pathlib.Path({str(folder / 'open')!r}).exists():\n    time.sleep(0.02)\n"
+
+
+def test_quit_while_the_new_server_boots_hands_over_once_it_serves_and_loses_no_request(upgrades, tmp_path):
+    up = upgrades(workers=2)
+    server = up.server
+    with Load(server.address, connections=4) as load:
+        deploy(tmp_path, 2, once_open(tmp_path))
+        up.begin()
+        os.kill(up.old, signal.SIGQUIT)
+        server.wait_log(rf"the new server \(pid: {up.new}\) is not ready yet, and this server hands over to it as soon as it is")
+        load.wait_answered(50)
+        assert server.get().text == "1"
+        (tmp_path / "open").touch()
+        server.wait_log(rf"this server hands over to pid {up.new}")
+        up.wait_alone()
+        load.wait_answered(50)
+    assert load.lost == [], server.tail()
+    assert server.get().text == "2"
+    assert server.wait_exit() == 0
+
+
+def test_a_quit_whose_new_server_fails_is_void(upgrades, tmp_path):
+    up = upgrades()
+    server = up.server
+    deploy(tmp_path, 2, once_open(tmp_path) + "raise ImportError('told to fail')\n")
+    up.begin()
+    os.kill(up.old, signal.SIGQUIT)
+    server.wait_log("is not ready yet, and this server hands over")
+    (tmp_path / "open").touch()
+    server.wait_log(r"The new server died before it was ready .*; this one goes on, and the QUIT .* is void")
+    up.forget()
+    assert server.get().text == "1"
+    deploy(tmp_path, 3)
+    up.up()
+    up.hand_over()
+    assert server.get().text == "3"
+
+
 def test_pid_files_at_each_step(upgrades, tmp_path):
     path, second = tmp_path / "server.pid", tmp_path / "server.pid.2"
     up = upgrades("--pid", str(path))

@@ -336,7 +336,8 @@ fn signals_of(command: ControlCommand, sender: Option<&Sender>) -> Vec<Event> {
         ControlCommand::Status { .. } => return Vec::new(),
         ControlCommand::Reload { .. } => (Signal::SIGHUP, 1),
         ControlCommand::Stop { quick: false, .. } => (Signal::SIGTERM, 1),
-        ControlCommand::Stop { quick: true, .. } => (Signal::SIGQUIT, 1),
+        // Not QUIT: that one would wait for a new server that boots.
+        ControlCommand::Stop { quick: true, .. } => (Signal::SIGINT, 1),
         ControlCommand::Workers { by: 1.. } => (Signal::SIGTTIN, 1),
         ControlCommand::Workers { .. } => (Signal::SIGTTOU, 1),
         ControlCommand::Reopen => (Signal::SIGUSR1, 1),

@@ -18,6 +18,11 @@ pub struct Successor {
 pub enum Stage {
     /// None of its workers has been ready. It has a deadline of its own.
     Booting,
+    /// As [`Stage::Booting`], and this server has been told to hand over to it as soon as it is up.
+    Called {
+        /// When.
+        since: Duration,
+    },
     /// It serves beside this server.
     Up {
         /// Whether it listens at all of this server's addresses.
@@ -48,6 +53,12 @@ impl Successor {
         matches!(self.stage, Stage::Up { .. })
     }
 
+    /// Whether none of its workers has been ready, and it goes on until one is.
+    #[must_use]
+    pub fn is_booting(self) -> bool {
+        matches!(self.stage, Stage::Booting | Stage::Called { .. })
+    }
+
     /// Whether it has been told to end because this server stops.
     #[must_use]
     pub fn is_ending(self) -> bool {
@@ -59,7 +70,7 @@ impl Successor {
     pub fn deadline(self) -> Option<Duration> {
         match self.stage {
             Stage::Ending { kill_at } => Some(kill_at),
-            Stage::Booting | Stage::Up { .. } | Stage::Killed => None,
+            Stage::Booting | Stage::Called { .. } | Stage::Up { .. } | Stage::Killed => None,
         }
     }
 }

@@ -172,7 +172,7 @@ fn command() -> Command {
         .subcommand(
             Command::new("stop")
                 .about("Stop after the running requests (TERM); return when the server has ended")
-                .arg(flag("quick", "Cut off what takes long (QUIT)"))
+                .arg(flag("quick", "Cut off what takes long (INT)"))
                 .arg(no_wait())
                 .arg(timeout()),
         )

@@ -17,6 +17,7 @@ impl Turn<'_> {
         match signal {
             Signal::SIGHUP => self.reload(&name),
             Signal::SIGTERM => self.stop(Manner::Graceful, &name),
+            Signal::SIGQUIT if self.calls_successor(&name) => {}
             Signal::SIGINT | Signal::SIGQUIT => self.stop(Manner::Quick, &name),
             Signal::SIGUSR2 => self.upgrade(&name),
             Signal::SIGTTIN => self.resize(1, &name),

@@ -15,7 +15,7 @@ use crate::process::{Life, Why};
 pub(super) const TEMPLATE_END: Duration = Duration::from_secs(5);
 /// Two signals that come closer together are one: a terminal signals a group whose leader passes its own on, and `timeout`
 /// and service managers signal a process and its group.
-const TWICE: Duration = Duration::from_millis(250);
+pub(super) const TWICE: Duration = Duration::from_millis(250);
 
 impl Turn<'_> {
     /// A signal asks for a stop.

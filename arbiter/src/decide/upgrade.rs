@@ -8,7 +8,7 @@ use log::Level;
 use nix::sys::signal::Signal;
 use tapster_ipc::message::{FINALISATION, QUICK};
 
-use super::stops::TEMPLATE_END;
+use super::stops::{TEMPLATE_END, TWICE};
 use super::turn::Turn;
 use crate::action::{Action, Notice};
 use crate::event::End;
@@ -54,15 +54,44 @@ impl Turn<'_> {
         self.log(Level::Error, format!("No new server is started, and this one goes on: {reason}"));
     }
 
+    /// SIGQUIT, which asks for a hand-over: to a new server that is not ready yet, this one hands over when it is. A client may
+    /// have had the new one's answer before this one hears of it. Answers false where there is nobody to wait for, or that was
+    /// asked for before: then it is a stop.
+    pub(super) fn calls_successor(&mut self, name: &str) -> bool {
+        let serves = matches!(self.fleet.phase, Phase::Up { .. }) && self.fleet.stops_at.is_none();
+        let now = self.now;
+        let Some(successor) = self.fleet.successor.as_mut().filter(|_| serves) else { return false };
+        match successor.stage {
+            Stage::Booting => {
+                successor.stage = Stage::Called { since: now };
+                let then = "this server hands over to it as soon as it is; another QUIT, INT or TERM ends both";
+                let text = format!("{name}: the new server (pid: {}) is not ready yet, and {then}", successor.pid);
+                self.log(Level::Info, text);
+                true
+            }
+            Stage::Called { since } if now < since.saturating_add(TWICE) => {
+                self.log(Level::Debug, format!("{name}: taken for the same signal as the one before"));
+                true
+            }
+            Stage::Called { .. } | Stage::Up { .. } | Stage::Ending { .. } | Stage::Killed => false,
+        }
+    }
+
     pub(super) fn successor_up(&mut self, keeps_all: bool) {
-        let Some(successor) = self.fleet.successor.as_mut().filter(|successor| successor.stage == Stage::Booting)
-        else {
+        let Some(successor) = self.fleet.successor.as_mut().filter(|successor| successor.is_booting()) else {
             // It is to end already.
             return;
         };
-        successor.stage = Stage::Up { keeps_all };
-        let (pid, own) = (successor.pid, "QUIT to this one has it take over, TERM to it goes back");
+        let before = std::mem::replace(&mut successor.stage, Stage::Up { keeps_all });
+        let (pid, is_called) = (successor.pid, before != Stage::Booting);
+        let own = match is_called {
+            true => "it takes over now, as QUIT has asked",
+            false => "QUIT to this one has it take over, TERM to it goes back",
+        };
         self.log(Level::Info, format!("The new server serves beside this one (pid: {pid}): {own}"));
+        if is_called {
+            self.stop(Manner::Graceful, "The QUIT before");
+        }
     }
 
     /// Answers whether the process that has ended was the successor.
@@ -77,6 +106,9 @@ impl Turn<'_> {
         let when = if successor.is_up() { "" } else { " before it was ready" };
         let then = match self.fleet.phase {
             Phase::Stopping { .. } => "this one had handed over to it already, and ends",
+            Phase::Starting | Phase::Up { .. } if matches!(successor.stage, Stage::Called { .. }) => {
+                "this one goes on, and the QUIT that asked it to hand over is void"
+            }
             Phase::Starting | Phase::Up { .. } => "this one goes on",
         };
         self.log(level, format!("The new server {ended}{when} (pid: {pid}): {}; {then}", end.unasked()));
@@ -110,7 +142,7 @@ impl Turn<'_> {
             }
             Stage::Killed => return,
             Stage::Ending { kill_at: earlier } => kill_at.min(earlier),
-            Stage::Booting => {
+            Stage::Booting | Stage::Called { .. } => {
                 let text = format!("The new server (pid: {pid}) is not ready, and ends with this one");
                 self.log(Level::Warn, text);
                 // Before its listeners are closed: they are to be refused at for good.

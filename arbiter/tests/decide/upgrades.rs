@@ -74,6 +74,11 @@ fn a_signal_that_stops_hands_over_to_a_successor_that_is_up_and_takes_one_along_
         assert_eq!(world.exit, Some(ExitCode::Stopped), "{signal}: the new one is not waited for");
 
         let (mut world, pid) = launched();
+        if signal == SIGQUIT {
+            world.signal(SIGQUIT);
+            world.pass(Duration::from_secs(1));
+            assert!(!world.has_done(&Action::Disinherit), "it waits, until there is another");
+        }
         world.signal(signal);
         let gentle = if signal == SIGTERM { SIGTERM } else { SIGQUIT };
         assert!(world.has_done(&Action::Kill { pid, signal: gentle }), "{signal}");
@@ -87,6 +92,71 @@ fn a_signal_that_stops_hands_over_to_a_successor_that_is_up_and_takes_one_along_
         ends(&mut world, pid, CLEAN);
         assert_eq!(world.exit, Some(ExitCode::Stopped), "{signal}");
     }
+}
+
+#[test]
+fn quit_before_the_new_server_is_up_hands_over_as_soon_as_it_is() {
+    for keeps_all in [true, false] {
+        let (mut world, pid) = launched();
+        world.signal(SIGQUIT);
+        let text =
+            format!("SIGQUIT received: the new server (pid: {pid}) is not ready yet, and this server hands over to it");
+        assert!(world.has_logged(Level::Info, &text), "{:?}", world.logged());
+        world.take();
+        world.signal(SIGQUIT);
+        assert!(world.has_logged(Level::Debug, "taken for the same signal"), "it was delivered twice");
+        world.exits(Child::Worker(0), SIGKILL);
+        world.all_ready();
+        world.pass(Duration::from_secs(3600));
+        assert_eq!((world.fleet.ready(), world.retired(), world.exit), (2, Vec::new(), None), "it serves until then");
+        world.take();
+        world.happens(Event::SuccessorUp { keeps_all });
+        assert!(stops(&world, Manner::Graceful));
+        assert!(world.has_logged(Level::Info, "it takes over now, as QUIT has asked"), "{:?}", world.logged());
+        assert!(world.has_logged(Level::Info, &format!("this server hands over to pid {pid}")));
+        assert!(world.has_notified(Notice::MainPid(pid)) && !world.has_notified(Notice::Stopping));
+        assert_eq!(world.told(|order| *order == Order::Retire { within_ms: 20_000, drain: !keeps_all }).len(), 2);
+        world.settle();
+        assert_eq!(world.exit, Some(ExitCode::Stopped));
+    }
+}
+
+#[test]
+fn a_successor_that_dies_before_it_can_take_over_voids_the_quit() {
+    for end in [End::Status(3), CLEAN] {
+        let (mut world, pid) = launched();
+        world.signal(SIGQUIT);
+        ends(&mut world, pid, end);
+        let level = if end == CLEAN { Level::Warn } else { Level::Error };
+        assert!(world.has_logged(level, "this one goes on, and the QUIT"), "{:?}", world.logged());
+        assert_eq!((world.fleet.successor, world.fleet.ready()), (None, 2));
+        world.take();
+        world.signal(SIGUSR2);
+        world.happens(Event::SuccessorUp { keeps_all: true });
+        assert_eq!((world.fleet.ready(), world.retired()), (2, Vec::new()), "the next one waits for a QUIT of its own");
+    }
+}
+
+#[test]
+fn a_second_signal_while_the_successor_is_awaited_ends_both() {
+    for signal in STOPS {
+        let (mut world, pid) = launched();
+        world.signal(SIGQUIT);
+        world.pass(Duration::from_secs(1));
+        world.take();
+        world.signal(signal);
+        let gentle = if signal == SIGTERM { SIGTERM } else { SIGQUIT };
+        assert!(world.has_done(&Action::Kill { pid, signal: gentle }), "{signal}");
+        assert!(world.has_notified(Notice::Stopping) && world.has_done(&Action::Disinherit), "{signal}");
+        world.settle();
+        ends(&mut world, pid, CLEAN);
+        assert_eq!(world.exit, Some(ExitCode::Stopped), "{signal}");
+    }
+    // And a stop that has been announced is only hastened.
+    let (mut world, pid) = launched();
+    world.fleet.stops_at = Some(world.now + Duration::from_secs(5));
+    world.signal(SIGQUIT);
+    assert!(world.has_done(&Action::Kill { pid, signal: SIGQUIT }));
 }
 
 #[test]
