@@ -1,7 +1,6 @@
 """Faults from outside: no process, no descriptor, no room to be had. The server says what happened, and recovers when it is over."""
 
 import os
-import pwd
 import re
 import resource
 import shutil
@@ -190,26 +189,3 @@ def _pid_or_none(server):
         return server.get("/pid").json
     except OSError:
         return None
-
-
-@pytest.mark.parametrize("command", [[], ["--check-config"]])
-def test_a_pid_file_that_cant_be_written_is_an_error_before_anything_is_bound(command, tmp_path):
-    done = _run_limited(tmp_path, *command, "--pid", "missing/pid", limits=["--core=0"])
-    assert done.returncode == 2
-    assert "--pid" in done.stderr and "does not exist" in done.stderr
-    assert "isten" not in done.stderr
-
-
-def test_a_pid_file_in_a_folder_that_is_closed_to_the_server_is_an_error(tmp_path):
-    if os.geteuid() == 0:
-        with open_folder() as folder:
-            nobody = pwd.getpwnam("nobody")
-            become = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups", "--"]
-            words = [*become, str(TAPSTER), "--check-config", "--pid", str(folder / "pid"), APP]
-            done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=20, check=False)
-    else:
-        (tmp_path / "closed").mkdir(mode=0o555)
-        words = [str(TAPSTER), "--check-config", "--pid", "closed/pid", APP]
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False)
-    assert done.returncode == 2
-    assert "which cannot be used: the user that the server runs as may not write there" in done.stderr

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 
 import pytest
 
@@ -16,11 +17,12 @@ pytestmark = pytest.mark.tapster
 STOPS = pytest.mark.parametrize(
     "number", [signal.SIGQUIT, signal.SIGTERM, signal.SIGINT], ids=["QUIT", "TERM", "INT"]
 )
-def bind_to(kind, tmp_path):
-    return f"unix:{tmp_path / 'server.sock'}" if kind == "unix" else None
-
-
 by_socket = pytest.mark.parametrize("kind", ["tcp", "unix"])
+
+
+def bind_to(kind, tmp_path):
+    """What such a server is bound to."""
+    return f"unix:{tmp_path / 'server.sock'}" if kind == "unix" else None
 
 
 @by_socket
@@ -75,7 +77,7 @@ def test_the_old_server_finishes_its_requests_at_whichever_signal(upgrades, tmp_
 
 
 def test_a_second_quit_hastens_the_old_servers_end(upgrades, tmp_path):
-    deploy(tmp_path, 1, "import time as clock\n")
+    deploy(tmp_path, 1)
     (tmp_path / "deployed.py").write_text((tmp_path / "deployed.py").read_text().replace("sleep(1)", "sleep(60)"))
     up = upgrades("--graceful-timeout", "60")
     started = tmp_path / "started"
@@ -212,8 +214,9 @@ def test_pid_files_at_each_step(upgrades, tmp_path):
     for _ in range(2):
         up.up()
         os.kill(up.old, signal.SIGQUIT)
-        seen = set()
+        seen, end = set(), time.monotonic() + 15
         while second.exists():
+            assert time.monotonic() < end, up.server.tail()
             # There is no moment without a file.
             seen.add(path.read_text())
         assert seen | {path.read_text()} <= {f"{up.old}\n", f"{up.new}\n"}
@@ -292,14 +295,10 @@ def test_a_reload_of_the_old_server_meanwhile_takes_no_path_from_the_new_one(upg
     assert request(str(path), "GET", "/").status == 200
 
 
-def test_a_socket_that_was_passed_to_the_first_server_is_passed_on(serve, tmp_path):
+def test_a_socket_that_was_passed_to_the_first_server_is_passed_on(tmp_path):
     deploy(tmp_path, 1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         number = listener.fileno()
-        server = serve("deployed:application", "--pythonpath", str(tmp_path), bind=f"fd://{number}", wait=False, cwd=tmp_path)
-        # Started without it: it has to be there from the first.
-        assert server.wait_exit() == 1
-        server.expected_exit = 1
         passed = Server("deployed:application", "--pythonpath", str(tmp_path), bind=f"fd://{number}", cwd=tmp_path)
         passed.start(pass_fds=[number])
         address = listener.getsockname()

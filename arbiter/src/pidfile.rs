@@ -2,7 +2,7 @@
 //!
 //! Who has it, has it locked (flock(2)), until the end of its process: a file that nobody has locked is stale, whatever process has
 //! got its number since, and is replaced; one that is locked is left alone. The file appears whole, and goes only while it is
-//! still ours. Called by `run`, `check` and `perform`; a reload does not touch it.
+//! still ours. Called by `run` and `perform`; a reload does not touch it.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};

@@ -127,9 +127,10 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
         "not supported: let the proxy or the application log requests",
     ),
     (
-        &["reload_engine", "reload_paths", "reload_include", "reload_tick", "touch_reload"],
+        &["reload_engine", "reload_paths", "reload_include", "reload_tick"],
         "leave it out: `reload` watches the files that are imported, and `reload_extra_files` names others",
     ),
+    (&["touch_reload"], "leave it out: HUP, or `tapsterctl reload`, loads settings and code anew"),
     (
         &["certfile", "keyfile", "ca_certs", "cert_reqs", "ciphers", "ssl_version", "ssl", "https"],
         "not supported: let a proxy in front speak TLS",

@@ -23,7 +23,7 @@ macro_rules! scaling {
         {
             brief: "How long fewer workers must have been enough, without any change, before one is retired.",
             long: "Where one is missed within that time after it was retired, the next waits twice as long, up to sixteen times; \
-                   half an hour in which that does not happen halves it again (thirty-two times this setting).",
+                   thirty-two times this setting without that (half an hour, if it is not set) halve it again.",
             value: "DURATION",
         }
         scale_step: u32 = 4; Whole { min: 1, max: MOST_WORKERS };

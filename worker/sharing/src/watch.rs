@@ -287,6 +287,7 @@ mod tests {
         fs::rename(&beside, &path).unwrap();
         world.expect("a.py");
         fs::remove_file(&path).unwrap();
+        world.expect("a.py");
         fs::write(&path, "1234").unwrap();
         world.expect("a.py");
         world.watch.end();
