@@ -178,6 +178,32 @@ def test_process_1_is_not_upgraded_and_the_log_says_to_replace_the_container(tmp
             outside.kill()
 
 
+@pytest.mark.parametrize(
+    ("first", "named"),
+    [(b"\x01\x05\0\0\x009.9.9\xff\xfe", "the server is version 9.9.9"), (b"\x01\x02" + bytes(200), "the server's first order can't be read")],
+    ids=["named", "unreadable"],
+)
+def test_a_worker_library_that_a_server_of_another_version_has_loaded_says_so_and_what_to_do(python, first, named):
+    code = """if True:
+        import sys, importlib.machinery, importlib.util
+        loader = importlib.machinery.ExtensionFileLoader("_tapster", sys.argv[2])
+        module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("_tapster", loader=loader))
+        loader.exec_module(module)
+        sys.exit(module.main(int(sys.argv[1])))"""
+    ours, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, childs:
+        ours.settimeout(20)
+        ours.send(first)
+        command = [python, "-c", code, str(childs.fileno()), str(TAPSTER.parent / "lib_tapster.so")]
+        with subprocess.Popen(command, pass_fds=[childs.fileno()]) as template:
+            report = ours.recv(1 << 17)
+            assert template.wait(20) == 1
+    assert report.startswith(b"\x05\x01\0\0\0"), report
+    said = report[9:].decode()
+    assert said.startswith("the worker library (lib_tapster.so) is version ") and named in said
+    assert "finish the upgrade (USR2 to the server), or put the library back" in said
+
+
 def test_a_variable_that_no_server_has_set_is_an_error_that_names_it(serve):
     server = serve("ops:application", wait=False, env={"PREDECESSOR_OF_TAPSTER": "250"})
     server.expected_exit = 1

@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use log::LevelFilter;
 use tapster_config::{LogLevel, LogTarget, Settings};
 use tapster_ipc::channel::ChildChannel;
+use tapster_ipc::message::VERSION;
 use tapster_ipc::{Boot, ExitCode, Order, ReceiveError, Report, Scoreboard, logging};
 use tapster_python::{Interpreter, LoadError, Python, call_last, install_module, note_foreign_fork, provide};
 use tapster_sys::fork::Around;
@@ -94,13 +95,26 @@ fn receive_boot(channel: &ChildChannel) -> Result<Option<Context>, LoadError> {
                 let mount_point = mount_point()?;
                 return Ok(Some(Context { boot, settings, scoreboard, listeners, mount_point }));
             }
+            Ok((Order::Foreign { version }, _)) => return Err(foreign(&format!("the server is version {version}"))),
+            // The first order is all that this one waits for: without it nothing else will ever come.
+            Err(ReceiveError::Gossip(what)) => {
+                return Err(foreign(&format!("the server's first order can't be read, {what}")));
+            }
             Ok((Order::Quit, _)) | Err(ReceiveError::Closed | ReceiveError::Empty) => return Ok(None),
             Ok((other, fds)) => {
                 log::warn!("an order that a template does not expect: {other:?} with {} fds", fds.len());
             }
-            Err(ReceiveError::Gossip(what)) => log::warn!("the arbiter sent what is no order: {what}"),
         }
     }
+}
+
+/// The two files are not of one version: one of them was replaced while the server ran.
+fn foreign(server: &str) -> LoadError {
+    let report = format!(
+        "the worker library (lib_tapster.so) is version {VERSION}, and {server}: finish the upgrade (USR2 to the server), or put \
+         the library back that belongs to the server's own version"
+    );
+    LoadError { status: ExitCode::Failed.status(), report }
 }
 
 /// Where the environment says that the application is mounted.

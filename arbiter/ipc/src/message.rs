@@ -3,6 +3,9 @@
 //! A message is one datagram: a kind byte, then its fields in order; numbers little-endian, texts with a 32-bit length.
 //! Bytes that don't parse are answered with `None`, never with a panic: they are gossip, to be counted and passed over.
 //!
+//! The two sides are compiled from the same source, but the files may be replaced while a server runs. So the first order begins
+//! with the version, in a form that stays, and the answer to it, [`Report::BootFailed`], keeps its form too.
+//!
 //! It moves no bytes: `channel` does.
 
 use std::io;
@@ -12,6 +15,11 @@ use crate::exit::ExitCode;
 
 /// The most bytes of a message. Longer reports (tracebacks) are cut; a longer order is an error.
 pub const MOST_BYTES: usize = 128 * 1024;
+
+/// The version of the program that this side is compiled into.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The longest version that is taken for one, in bytes.
+const LONGEST_VERSION: usize = 64;
 
 /// How long the requests that are running may take in a quick stop.
 pub const QUICK: Duration = Duration::from_secs(2);
@@ -24,6 +32,11 @@ pub const FINALISATION: Duration = Duration::from_secs(2);
 pub enum Order {
     /// To a template, first of all. Brings the descriptors of the scoreboard and then of each listener.
     Boot(Boot),
+    /// What [`Order::Boot`] of an arbiter of another version is read as: its other fields may mean anything.
+    Foreign {
+        /// The arbiter's version, which is not [`VERSION`].
+        version: String,
+    },
     /// To a template: fork the worker that is to sit in `slot`. Brings the worker's end of its own channel.
     Fork {
         /// Its place on the scoreboard.
@@ -133,10 +146,12 @@ impl Order {
     pub fn encode(&self) -> io::Result<Vec<u8>> {
         let bytes = match self {
             Self::Boot(boot) => {
-                let mut message = Writer::new(1).u64(boot.generation).i32(boot.arbiter).whole_text(&boot.settings);
+                let mut message = Writer::new(BOOT).whole_text(VERSION);
+                message = message.u64(boot.generation).i32(boot.arbiter).whole_text(&boot.settings);
                 message = message.u32(u32::from(boot.check));
                 boot.listeners.iter().fold(message, |message, name| message.whole_text(name)).0
             }
+            Self::Foreign { version } => Writer::new(BOOT).whole_text(version).0,
             Self::Fork { slot } => Writer::new(2).u32(*slot).0,
             Self::Retire { within_ms, drain } => Writer::new(3).u32(*within_ms).u32(u32::from(*drain)).0,
             Self::Quit => Writer::new(4).0,
@@ -155,8 +170,14 @@ impl Order {
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (kind, mut fields) = Reader::new(bytes)?;
+        if kind == BOOT {
+            let version = fields.text().filter(|version| is_version(version))?;
+            if version != VERSION {
+                return Some(Self::Foreign { version });
+            }
+        }
         let order = match kind {
-            1 => Self::Boot(Boot {
+            BOOT => Self::Boot(Boot {
                 generation: fields.u64()?,
                 arbiter: fields.i32()?,
                 settings: fields.text()?,
@@ -214,6 +235,14 @@ impl Report {
         };
         fields.is_at_end().then_some(report)
     }
+}
+
+/// The kind of the first order. It, and the version's text after it, are read by other versions.
+const BOOT: u8 = 1;
+
+fn is_version(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+');
+    !text.is_empty() && text.len() <= LONGEST_VERSION && text.bytes().all(is_part)
 }
 
 /// A message in the making; also `succession`'s.
@@ -303,7 +332,8 @@ mod tests {
             check: false,
         };
         let retire = Order::Retire { within_ms: 30_000, drain: true };
-        vec![Order::Boot(boot), Order::Fork { slot: 3 }, retire, Order::Quit, Order::Reopen, Order::LetGo]
+        let foreign = Order::Foreign { version: "9.9.0-rc.1+build".into() };
+        vec![Order::Boot(boot), foreign, Order::Fork { slot: 3 }, retire, Order::Quit, Order::Reopen, Order::LetGo]
     }
 
     fn reports() -> Vec<Report> {
@@ -341,6 +371,28 @@ mod tests {
         let mut longer = Order::Quit.encode().unwrap();
         longer.push(0);
         assert_eq!(Order::decode(&longer), None);
+    }
+
+    #[test]
+    fn an_arbiter_of_another_version_is_known_whatever_its_order_has_besides() {
+        // The bytes that other versions send and look for: none of these may change.
+        let head = |version: &str| {
+            let length = u32::try_from(version.len()).unwrap().to_le_bytes();
+            [&[1], length.as_slice(), version.as_bytes()].concat()
+        };
+        let Some(own @ Order::Boot(_)) = orders().into_iter().next() else { panic!("the first is a boot") };
+        assert!(own.encode().unwrap().starts_with(&head(VERSION)));
+        for rest in [&b""[..], b"\0", &[0xff; 300]] {
+            let bytes = [&head("9.9.0"), rest].concat();
+            assert_eq!(Order::decode(&bytes), Some(Order::Foreign { version: "9.9.0".into() }));
+        }
+        let failed = Report::BootFailed { exit: ExitCode::Failed, report: "why".into() };
+        assert_eq!(failed.encode(), b"\x05\x01\0\0\0\x03\0\0\0why");
+        // An order without a version, of generation 2, and what else is none.
+        let none: [&[u8]; 4] = [&[1, 2, 0, 0, 0, 0, 0, 0, 0, 9, 9], &head(""), &head("1.0\n"), &head(&"9".repeat(65))];
+        for bytes in none {
+            assert_eq!(Order::decode(bytes), None, "{bytes:?}");
+        }
     }
 
     #[test]
