@@ -14,4 +14,6 @@ pub struct Reloads {
     pub waiting: u32,
     /// Why the last one failed, in one line; `None` where it did not, or the next has begun.
     pub failure: Option<String>,
+    /// Whether that was given up which rolled: its generation serves, and may come to serve alone yet.
+    pub has_faltered: bool,
 }

@@ -71,7 +71,10 @@ impl Turn<'_> {
                 self.give_up(exit, report);
             }
             Standing::Candidate { proven } => self.abandon(generation, proven, report, &format!(": {report}")),
-            Standing::Serving => self.say(Level::Error, child, "can't start", report),
+            Standing::Serving => {
+                self.say(Level::Error, child, "can't start", report);
+                self.falter(generation, report);
+            }
             Standing::Former => self.say(Level::Debug, child, "can't start", report),
         }
     }
@@ -97,8 +100,24 @@ impl Turn<'_> {
                 let reason = format!("generation {generation} failed to boot: {detail}");
                 self.abandon(generation, proven, &reason, &format!(" ({detail})"));
             }
-            Standing::Serving | Standing::Former => {}
+            Standing::Serving => self.falter(generation, detail),
+            Standing::Former => {}
         }
+    }
+
+    /// A reload that rolls does not get on: the generation has shown that it works, but more of its workers don't become ready.
+    /// What serves goes on, and so do the trials; but whoever waits for the end is told, and the next reload may mend it.
+    fn falter(&mut self, generation: u64, detail: &str) {
+        let failures = self.fleet.generations.get(&generation).map_or(0, |generation| generation.boots.failures());
+        let reloads = &self.fleet.reloads;
+        let is_rolling = generation == self.fleet.target && reloads.under_way > 0 && !reloads.is_loading;
+        if !is_rolling || failures < TRIALS {
+            return;
+        }
+        let text = format!("generation {generation} serves, but not alone: {detail}");
+        self.log(Level::Error, format!("The reload is not complete, and is given up while trials go on: {text}"));
+        self.conclude(Err(text));
+        self.fleet.reloads.has_faltered = true;
     }
 
     /// Whether the generation has yet to show that it works, while another one serves.

@@ -1,9 +1,10 @@
 //! Reloads, from the signal that asks for one to its conclusion.
 //!
 //! One reload is under way at a time; what is asked for meanwhile is taken up after it, once. It is over when it has failed,
-//! or when the new generation is proven and no worker of an older one serves. Where nothing serves yet there is nothing to
-//! wait for: a first start that hangs is left at once for the settings and the code of now. So is a new generation that may
-//! boot for ever (`boot_timeout = 0`), for its end may never come, and one of code that is being written (`reload`).
+//! or when the new generation is proven and no worker of an older one serves, or when more workers of it don't boot. Where
+//! nothing serves yet there is nothing to wait for: a first start that hangs is left at once for the settings and the code of
+//! now. So is a new generation that may boot for ever (`boot_timeout = 0`), for its end may never come, be it that of its first
+//! worker or of a later one, and one of code that is being written (`reload`).
 
 use log::Level;
 
@@ -38,7 +39,7 @@ impl Turn<'_> {
             Phase::Up { .. } | Phase::Stopping { .. } => {
                 let target = self.fleet.generations.get(&self.fleet.target);
                 let need_not_end = |limits: &Limits| limits.boot.is_none() || limits.probation.is_zero();
-                self.fleet.is_reloading() && target.is_some_and(|target| need_not_end(&target.limits))
+                target.is_some_and(|target| need_not_end(&target.limits))
             }
         }
     }
@@ -48,6 +49,7 @@ impl Turn<'_> {
         reloads.under_way = reloads.under_way.saturating_add(1);
         reloads.is_loading = true;
         reloads.failure = None;
+        reloads.has_faltered = false;
         self.log(Level::Info, format!("{name}: loading the settings and the application anew"));
         self.act(Action::Notify(Notice::Reloading));
         self.act(Action::LoadSettings);
@@ -59,11 +61,13 @@ impl Turn<'_> {
         }
         self.fleet.reloads.is_loading = false;
         let (before, number) = (self.fleet.target, self.fleet.newest + 1);
-        if self.fleet.proven() != Some(before) {
+        let is_proven = self.fleet.proven() == Some(before);
+        if !is_proven {
             self.log(Level::Info, format!("Generation {before} gives way to generation {number} before it was ready"));
-            while self.fleet.reloads.under_way > 1 {
-                self.conclude(Err(format!("generation {before} gave way to generation {number} before it was ready")));
-            }
+        }
+        let when = if is_proven { "served alone" } else { "was ready" };
+        while self.fleet.reloads.under_way > 1 {
+            self.conclude(Err(format!("generation {before} gave way to generation {number} before it {when}")));
         }
         self.carry_number();
         let shift = self.kept_shift(limits.workers);
@@ -140,6 +144,9 @@ impl Turn<'_> {
         if self.fleet.reloads.under_way > 0 && !self.fleet.reloads.is_loading && is_complete {
             self.log(Level::Info, format!("The reload is complete: generation {proven} serves alone"));
             self.conclude(Ok(proven));
+        } else if is_complete && std::mem::take(&mut self.fleet.reloads.has_faltered) {
+            self.log(Level::Info, format!("The reload is complete after all: generation {proven} serves alone"));
+            self.fleet.reloads.failure = None;
         }
         if self.fleet.reloads.under_way == 0 && self.fleet.reloads.waiting > 0 {
             let times = match std::mem::take(&mut self.fleet.reloads.waiting) {

@@ -257,9 +257,58 @@ fn a_new_worker_that_dies_young_while_the_reload_rolls_takes_no_old_one_with_it(
         world.pass(Duration::from_secs(10));
     }
     assert_eq!((world.serving(1), world.serving(2)), (3, 1));
-    assert!(world.concluded().is_empty());
-    world.pass(Duration::from_secs(60));
+    let reason = "generation 2 serves, but not alone: after 3 trials";
+    assert_eq!(world.concluded(), [Err(reason.into())], "nobody waits for what may never be, and is told once");
+    assert!(world.has_logged(
+        Level::Error,
+        &format!("The reload is not complete, and is given up while trials go on: {reason}")
+    ));
+    assert!(world.fleet.status.contains(reason), "{}", world.fleet.status);
+    assert_eq!(world.told(|order| *order == Order::Quit), [Child::Template(1)]);
+    world.take();
     world.calm();
     assert_eq!((world.serving(1), world.serving(2)), (0, 4));
-    assert_eq!(world.told(|order| *order == Order::Quit), [Child::Template(1)]);
+    assert!(world.has_logged(Level::Info, "The reload is complete after all: generation 2 serves alone"));
+    assert_eq!((world.fleet.status.as_str(), world.concluded()), ("workers ready: 4, generation 2", vec![]));
+}
+
+#[test]
+fn a_hup_is_taken_up_when_the_reload_before_it_rolls_and_does_not_get_on() {
+    let fails: [fn(&mut World, u32); 3] = [
+        |world, slot| world.boot_failed(Child::Worker(slot), ExitCode::AppImport),
+        |world, slot| world.exits(Child::Worker(slot), SIGSEGV),
+        |world, _| world.pass(Duration::from_secs(60)),
+    ];
+    for fail in fails {
+        for is_asked_before in [true, false] {
+            let mut world = rolling(limits(4));
+            if is_asked_before {
+                world.signal(SIGHUP);
+            }
+            for _ in 0..3 {
+                let slot = world.all_forked()[0];
+                fail(&mut world, slot);
+                world.pass(Duration::from_secs(2));
+                world.settle();
+            }
+            if !is_asked_before {
+                world.signal(SIGHUP);
+            }
+            assert_eq!((world.concluded().len(), world.fleet.newest, world.fleet.ready()), (1, 3, 4));
+            assert!(world.concluded()[0].as_ref().is_err_and(|reason| reason.starts_with("generation 2 serves, but")));
+            world.calm();
+            assert_eq!((world.concluded()[1..].to_vec(), world.serving(3)), (vec![Ok(3)], 4));
+            assert_eq!(world.fleet.status, "workers ready: 4, generation 3");
+        }
+    }
+}
+
+#[test]
+fn one_that_rolls_and_may_boot_for_ever_is_not_waited_for() {
+    let mut world = rolling(Limits { boot: None, ..limits(4) });
+    world.all_forked();
+    world.signal(SIGHUP);
+    assert_eq!(world.concluded(), [Err("generation 2 gave way to generation 3 before it served alone".into())]);
+    world.calm();
+    assert_eq!((world.concluded()[1..].to_vec(), world.serving(3), world.fleet.ready()), (vec![Ok(3)], 4, 4));
 }
