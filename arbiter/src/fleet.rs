@@ -44,6 +44,8 @@ pub struct Fleet {
     pub is_paused: bool,
     /// When the stop that was announced begins (`drain_delay`); until then the server serves, and changes nothing else.
     pub stops_at: Option<Duration>,
+    /// When a signal has last asked for a stop, and for which: one that comes right after it is the same, delivered twice.
+    pub stop_asked: Option<(Duration, Manner)>,
     /// The reloads that are under way, and what came of the last one.
     pub reloads: Reloads,
     /// When a change of files was last taken up (auto-reload): what has changed before is in what was loaded then.
@@ -155,6 +157,7 @@ impl Fleet {
             is_full: false,
             is_paused: false,
             stops_at: None,
+            stop_asked: None,
             reloads: Reloads::default(),
             changes_taken: Duration::ZERO,
             status: String::new(),

@@ -20,6 +20,10 @@ pub(super) const TWICE: Duration = Duration::from_millis(250);
 impl Turn<'_> {
     /// A signal asks for a stop.
     pub(super) fn stop(&mut self, manner: Manner, name: &str) {
+        if self.fleet.stop_asked.is_some_and(|(at, of)| of == manner && self.now < at.saturating_add(TWICE)) {
+            return self.log(Level::Debug, format!("{name}: taken for the same signal as the one before"));
+        }
+        self.fleet.stop_asked = Some((self.now, manner));
         let manner = self.manner_beside_another(manner);
         let exit = match self.fleet.phase {
             Phase::Stopping { manner: Manner::Quick, since, exit } if manner == Manner::Quick => {

@@ -92,6 +92,9 @@ impl Turn<'_> {
         if is_called {
             self.stop(Manner::Graceful, "The QUIT before");
         }
+        if let Stage::Called { since } = before {
+            self.fleet.stop_asked = Some((since, Manner::Quick));
+        }
     }
 
     /// Answers whether the process that has ended was the successor.

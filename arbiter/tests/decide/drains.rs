@@ -66,6 +66,24 @@ fn a_signal_that_comes_twice_within_a_moment_is_one() {
 }
 
 #[test]
+fn a_stop_that_is_delivered_twice_keeps_its_drain_delay() {
+    let mut world = patient(2);
+    world.signal(SIGTERM);
+    world.take();
+    world.pass(Duration::from_millis(249));
+    world.signal(SIGTERM);
+    assert!(world.has_logged(Level::Debug, "taken for the same signal"));
+    assert_eq!((world.fleet.phase, world.fleet.ready()), (Phase::Up { proven: 1 }, 2));
+    world.pass(Duration::from_millis(1));
+    world.signal(SIGTERM);
+    assert!(matches!(world.fleet.phase, Phase::Stopping { manner: Manner::Graceful, .. }), "a second one counts");
+    let mut world = patient(2);
+    world.signal(SIGTERM);
+    world.signal(SIGINT);
+    assert!(matches!(world.fleet.phase, Phase::Stopping { manner: Manner::Quick, .. }), "and so does another one");
+}
+
+#[test]
 fn a_worker_that_is_forked_after_everything_was_killed_is_killed_too() {
     let mut world = workers_boot();
     world.signal(SIGINT);
@@ -118,6 +136,7 @@ fn a_second_signal_ends_the_drain_delay() {
         let mut world = patient(1);
         world.signal(SIGTERM);
         world.take();
+        world.pass(Duration::from_millis(250));
         world.signal(signal);
         let since = world.now;
         assert_eq!(world.fleet.phase, Phase::Stopping { manner, since, exit: ExitCode::Stopped }, "{signal}");

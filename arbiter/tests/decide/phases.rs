@@ -42,6 +42,7 @@ fn rolling() -> World {
 pub(crate) fn stopping() -> World {
     let mut world = World::up(2);
     world.signal(SIGTERM);
+    world.pass(Duration::from_millis(250));
     world
 }
 
@@ -55,6 +56,7 @@ pub(crate) fn stopping_quickly() -> World {
 fn stopping_at_once() -> World {
     let mut world = stopping_quickly();
     world.signal(SIGINT);
+    world.pass(Duration::from_millis(250));
     world
 }
 
@@ -74,6 +76,7 @@ fn paused() -> World {
 fn draining() -> World {
     let mut world = World::up_with(Limits { drain_delay: Duration::from_secs(15), ..limits(2) });
     world.signal(SIGTERM);
+    world.pass(Duration::from_millis(250));
     world
 }
 

@@ -277,12 +277,26 @@ fn a_second_signal_hastens_the_end_and_not_the_first() {
     world.signal(SIGINT);
     assert_eq!(world.told(|order| *order == Order::Quit), [Child::Template(1)]);
     world.take();
+    world.pass(Duration::from_millis(249));
+    world.signal(SIGINT);
+    assert!(world.told(|order| *order == Order::Quit).is_empty(), "it was delivered twice");
+    world.pass(Duration::from_millis(1));
     world.signal(SIGINT);
     assert_eq!(world.told(|order| *order == Order::Quit).len(), 3);
     assert!(!world.has_notified(Notice::Stopping));
     world.pass(Duration::from_secs(5));
     world.settle();
     assert_eq!(world.exit, Some(ExitCode::Stopped));
+}
+
+#[test]
+fn the_quit_that_the_successor_has_been_called_by_may_be_delivered_twice() {
+    let (mut world, _) = launched();
+    world.signal(SIGQUIT);
+    world.happens(Event::SuccessorUp { keeps_all: true });
+    world.pass(Duration::from_millis(2));
+    world.signal(SIGQUIT);
+    assert!(stops(&world, Manner::Graceful));
 }
 
 #[test]
