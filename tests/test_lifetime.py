@@ -31,4 +31,4 @@ def test_the_log_says_when_the_next_trial_is_after_workers_that_cannot_boot(serv
     server = serve("ops:application", env={"OPS_DIE_IF": str(broken)}, workers=2)
     broken.touch()
     os.kill(server.live()[0].pid, signal.SIGKILL)
-    server.wait_log("did not become ready, 3 in a row: the next trial in 400 ms")
+    server.wait_log("failed to boot, 3 in a row: the next trial in 400 ms")

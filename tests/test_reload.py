@@ -1,5 +1,6 @@
 """HUP: new code and settings are served once they have proven themselves, and until then, or if never, the old ones."""
 
+import os
 import re
 import signal
 
@@ -328,3 +329,24 @@ def test_a_link_to_a_release_that_is_set_anew_is_followed_by_hup(serve, tmp_path
     server.log_path = tmp_path / "release-1" / server.log_path.name
     server.reload()
     assert server.get().text == "2"
+
+
+def test_a_settings_file_that_is_a_pipe_is_refused_and_nobody_waits_for_it(serve):
+    server = serve("ops:application")
+    path = server.cwd / "tapster.toml"
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    server.send(signal.SIGHUP)
+    server.wait_log(r"tapster.toml cannot be read: it is not a plain file")
+    assert server.get("/hello").status == 200
+    path.unlink()
+
+
+def test_a_reload_that_fails_without_a_word_tells_how_the_last_process_ended(serve, tmp_path):
+    dies = tmp_path / "dies.py"
+    dies.write_text("def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'1']\n")
+    server = serve("dies:app", cwd=tmp_path)
+    dies.write_text("import os\nos._exit(7)\n")
+    server.send(signal.SIGHUP)
+    server.wait_log(r"failed to boot.*after 3 trials; the last: exited with status 7", 20)
+    assert server.get("/").body == b"1"

@@ -1,6 +1,7 @@
 """USR2: which program is started, what it is started with, and what its start has to do with a service manager or a container."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -78,8 +79,10 @@ def test_a_program_that_can_not_be_started_changes_nothing(installed, tmp_path, 
         old.write_text("#!/bin/sh\nexit 7\n" if damage == "ends at once" else "no program")
         old.chmod(0o755)
     server.send(signal.SIGUSR2)
-    if damage == "ends at once":
-        server.wait_log("The new server died before it was ready .*exited with status 7; this one goes on")
+    if damage != "missing":
+        # A text is a script to execvp(3).
+        status = 7 if damage == "ends at once" else 127
+        server.wait_log(f"The new server died before it was ready .*exited with status {status}; this one goes on")
     else:
         server.wait_log(r"No new server is started, and this one goes on: .*/current/tapster can't be run in")
     wait_until(lambda: (server.tree(), arbiters_state(server.pid)) == before, what="nothing has changed")
@@ -87,6 +90,20 @@ def test_a_program_that_can_not_be_started_changes_nothing(installed, tmp_path, 
     (tmp_path / "kept").rename(old)
     installed.up()
     installed.hand_over()
+
+
+def test_a_new_program_that_hangs_can_be_ended_by_the_signal_that_the_log_names(installed, tmp_path):
+    server, old = installed.server, tmp_path / "one" / "tapster"
+    old.rename(tmp_path / "kept")
+    old.write_text("#!/bin/sh\nexec sleep 3600\n")
+    old.chmod(0o755)
+    server.send(signal.SIGUSR2)
+    server.wait_log(r"The new server has been started \(pid: \d+\)")
+    new = int(re.search(r"The new server has been started \(pid: (\d+)\)", server.log())[1])
+    wait_until(lambda: Path(f"/proc/{new}/comm").read_text() == "sleep\n", what="the program has been replaced")
+    os.kill(new, signal.SIGTERM)
+    server.wait_log("The new server has ended before it was ready .*killed by SIGTERM; this one goes on")
+    (tmp_path / "kept").rename(old)
 
 
 class Manager:

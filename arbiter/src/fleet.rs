@@ -106,6 +106,8 @@ pub struct Generation {
     pub shift: i32,
     /// Its template.
     pub template: Template,
+    /// How the process ended that failed last.
+    pub last_end: Option<End>,
     /// Processes that ended before they were ready, since one was ready last.
     pub boots: Throttle,
     /// Processes that ended soon after they were ready.
@@ -332,6 +334,7 @@ impl Generation {
             limits,
             shift: 0,
             template: Template::Absent { until: Duration::ZERO },
+            last_end: None,
             boots: Throttle::default(),
             crashes: Throttle::default(),
             wears: Throttle::default(),

@@ -281,6 +281,7 @@ impl Program {
     fn start(&self, channel: i32) -> Result<i32, String> {
         let mut command = Command::new(&self.path);
         command.arg0(&self.name).args(&self.args).current_dir(&self.cwd).env(VARIABLE, channel.to_string());
+        signals::start_afresh(&mut command);
         let started = signals::block_all().and_then(|()| {
             // A signal that came before the exec would run this server's handler in the child.
             let started = command.spawn();

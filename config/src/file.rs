@@ -3,11 +3,14 @@
 //! Knows which keys there are, but leaves values to `kinds/`. Called by `layers.rs`.
 
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::ops::Range;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::rc::Rc;
 
+use nix::fcntl::OFlag;
 use toml::de::DeTable;
 
 use crate::errors::{Fault, Position};
@@ -32,12 +35,22 @@ pub(crate) struct Source {
     pub(crate) text: String,
 }
 
+/// Opens the file, without ever waiting: whoever reloads is waited for.
+fn open(path: &Path) -> std::io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() || kind.is_char_device() || kind.is_dir() {
+        return Ok(file);
+    }
+    Err(std::io::Error::other("it is not a plain file"))
+}
+
 impl Source {
     /// Reads the file. Nothing where it does not exist and need not.
     pub(crate) fn read(path: &Path, name: &str, must_exist: bool) -> Result<Option<Self>, Fault> {
         let unreadable = |why: String| Fault::new(format!("the settings file {name} cannot be read: {why}"));
         let mut bytes = Vec::new();
-        match std::fs::File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes)) {
+        match open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes)) {
             Err(error) if error.kind() == ErrorKind::NotFound && !must_exist => return Ok(None),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(unreadable("it does not exist".to_owned()));

@@ -69,7 +69,7 @@ fn each_command_is_the_signal_that_means_the_same() {
     let table: [(&str, Signal, usize); 7] = [
         ("reload\n", Signal::SIGHUP, 1),
         ("stop\n", Signal::SIGTERM, 1),
-        ("stop quick\n", Signal::SIGQUIT, 1),
+        ("stop quick\n", Signal::SIGINT, 1),
         ("workers +1\n", Signal::SIGTTIN, 1),
         ("workers -3\n", Signal::SIGTTOU, 3),
         ("reopen\n", Signal::SIGUSR1, 1),

@@ -82,6 +82,9 @@ impl Turn<'_> {
     /// Says why a process ended. One that ended before it was ready counts for its generation.
     fn account(&mut self, child: Child, generation: u64, process: &Process, end: End) {
         let id = (process.pid, generation);
+        if let Some(generation) = self.fleet.generations.get_mut(&generation) {
+            generation.last_end = Some(end);
+        }
         match process.life {
             Life::Booting { .. } => {
                 self.say_of(Level::Error, child, id, "died while booting", &end.unasked());

@@ -35,7 +35,7 @@ impl Turn<'_> {
         let Some(generation) = self.fleet.generations.get_mut(&number) else { return now };
         let (is_news, until) = (generation.boots.fail(now), generation.boots.until());
         if is_news {
-            self.setback = Some((number, "did not become ready"));
+            self.setback = Some((number, "failed to boot"));
         }
         until
     }
@@ -84,7 +84,9 @@ impl Turn<'_> {
     pub(super) fn judge(&mut self, generation: u64, exit: ExitCode) {
         let failures = self.fleet.generations.get(&generation).map_or(0, |generation| generation.boots.failures());
         if failures >= TRIALS {
-            self.fail(generation, exit, &format!("after {failures} trials"));
+            let last = self.fleet.generations.get(&generation).and_then(|generation| generation.last_end);
+            let last = last.map_or_else(String::new, |end| format!("; the last: {end}"));
+            self.fail(generation, exit, &format!("after {failures} trials{last}"));
         }
     }
 

@@ -5,6 +5,8 @@
 
 use std::io;
 use std::mem::zeroed;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::ptr::null;
 
 use nix::sys::signal::SigSet;
@@ -34,6 +36,20 @@ pub fn reset_dispositions() {
         // glibc keeps), nothing had to change.
         unsafe { libc::signal(signal, disposition) };
     }
+}
+
+/// Has a program that is started by `command` begin with every signal let through and at its default effect, whatever this thread
+/// blocks and this process ignores.
+pub fn start_afresh(command: &mut Command) {
+    let afresh = || {
+        for signal in 1..=libc::SIGRTMAX() {
+            // SAFETY: the default effect runs no code; where it is refused, nothing had to change.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        unblock_all()
+    };
+    // SAFETY: the closure runs in the child of a fork, and calls signal(2) and sigprocmask(2) alone, which are async-signal-safe.
+    unsafe { command.pre_exec(afresh) };
 }
 
 /// Has a write beyond the limit of a file's size (`RLIMIT_FSIZE`) fail with `EFBIG`, in place of ending this process.

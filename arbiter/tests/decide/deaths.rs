@@ -216,12 +216,12 @@ fn the_log_says_for_how_long_nothing_is_started_after_what_has_failed_and_once_f
     for slot in world.all_forked() {
         world.exits(Child::Worker(slot), SIGSEGV);
     }
-    said(&mut world, "Processes of generation 1 did not become ready, 1 in a row: the next trial in 100 ms");
+    said(&mut world, "Processes of generation 1 failed to boot, 1 in a row: the next trial in 100 ms");
     world.pass(Duration::from_millis(100));
     for slot in world.all_forked() {
         world.exits(Child::Worker(slot), SIGSEGV);
     }
-    said(&mut world, "did not become ready, 2 in a row: the next trial in 200 ms");
+    said(&mut world, "failed to boot, 2 in a row: the next trial in 200 ms");
 }
 
 #[test]

@@ -119,7 +119,11 @@ fn every_reload_is_concluded_and_the_status_keeps_why_it_failed_until_the_next_o
     let table: [Failure; 4] = [
         (refused, "tapster.toml:3:1: unknown key\nand another", "tapster.toml:3:1: unknown key"),
         (broken, "no module named site\nTraceback", "no module named site"),
-        (dying, "generation 2 failed to boot: after 3 trials", "generation 2 failed to boot: after 3 trials"),
+        (
+            dying,
+            "generation 2 failed to boot: after 3 trials; the last: killed by SIGSEGV",
+            "generation 2 failed to boot: after 3 trials; the last: killed by SIGSEGV",
+        ),
         (
             hanging,
             "generation 2 failed to boot: it was not ready within boot_timeout",
@@ -257,7 +261,7 @@ fn a_new_worker_that_dies_young_while_the_reload_rolls_takes_no_old_one_with_it(
         world.pass(Duration::from_secs(10));
     }
     assert_eq!((world.serving(1), world.serving(2)), (3, 1));
-    let reason = "generation 2 serves, but not alone: after 3 trials";
+    let reason = "generation 2 serves, but not alone: after 3 trials; the last: killed by SIGSEGV";
     assert_eq!(world.concluded(), [Err(reason.into())], "nobody waits for what may never be, and is told once");
     assert!(world.has_logged(
         Level::Error,
