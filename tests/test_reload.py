@@ -298,7 +298,7 @@ def test_hup_to_code_that_crashes_soon_after_it_is_ready_keeps_old_workers(serve
 
 
 def test_a_hup_that_hangs_lasts_no_longer_than_boot_timeout(serve, tmp_path):
-    server = start(serve, tmp_path, env={"TAPSTER_BOOT_TIMEOUT": "1"})
+    server = start(serve, tmp_path, env={"TAPSTER_BOOT_TIMEOUT": "3"})
     deploy(tmp_path, 2, hang=True)
     server.send(signal.SIGHUP)
     server.wait_log("Generation 2 failed to boot")
