@@ -153,7 +153,8 @@ impl Turn<'_> {
                 kill_at
             }
         };
-        self.fleet.successor = Some(Successor { pid, stage: Stage::Ending { kill_at } });
+        let stage = if manner == Manner::AtOnce { Stage::Killed } else { Stage::Ending { kill_at } };
+        self.fleet.successor = Some(Successor { pid, stage });
         self.act(Action::Kill { pid, signal });
     }
 

@@ -323,6 +323,21 @@ fn an_unfinished_successor_that_does_not_end_is_killed_and_a_second_signal_haste
 }
 
 #[test]
+fn a_successor_that_is_killed_at_once_is_killed_once() {
+    let (mut world, pid) = launched();
+    for _ in 0..2 {
+        world.signal(SIGINT);
+        world.pass(Duration::from_millis(250));
+    }
+    assert!(world.has_done(&Action::Kill { pid, signal: Signal::SIGKILL }));
+    world.take();
+    world.pass(Duration::from_secs(60));
+    assert!(!world.has_done(&Action::Kill { pid, signal: Signal::SIGKILL }));
+    world.reap_killed();
+    assert_eq!(world.exit, Some(ExitCode::Stopped));
+}
+
+#[test]
 fn the_new_server_tells_the_old_one_once_that_it_serves() {
     let mut world = new_server();
     assert!(!world.has_done(&Action::ReportUp));
