@@ -68,7 +68,10 @@ pub enum Action {
     },
     /// Read the settings anew and bind what they name. Answered by [`Event::SettingsLoaded`] or
     /// [`Event::SettingsRefused`], before anything else.
-    LoadSettings,
+    LoadSettings {
+        /// The number of the reload that begins so.
+        reload: u64,
+    },
     /// The settings just loaded are this generation's.
     Adopt {
         /// Whose they are now.
@@ -87,7 +90,12 @@ pub enum Action {
     /// A reload is over: the number of the generation that serves now, or why the one before goes on. For whoever waits for it.
     /// Each has one conclusion: one that begins at once, one that follows another (whoever asked for one meanwhile waits for
     /// the same), and one that is refused since the server stops, which is told at once.
-    Conclude(Result<u64, String>),
+    Conclude {
+        /// The number of the reload; `None` of one that does not begin.
+        reload: Option<u64>,
+        /// What came of it.
+        outcome: Result<u64, String>,
+    },
     /// Remove the listeners' paths; with `at_once` close them too. Otherwise they stay until what waits in their queues has
     /// been accepted.
     CloseListeners {

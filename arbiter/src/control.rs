@@ -85,18 +85,8 @@ pub(crate) struct Control {
     look_again: Option<Duration>,
     refusals: u64,
     started: Duration,
-    reloads: Reloads,
-}
-
-/// The reloads so far.
-#[derive(Debug, Default)]
-struct Reloads {
-    /// How many have begun.
-    begun: u64,
-    /// How many of them are over: the first of them, for they end in their order.
-    over: u64,
-    /// When the last one was over, and what came of it.
-    last: Option<(Duration, Result<u64, String>)>,
+    /// When the last reload was over, and what came of it.
+    last_reload: Option<(Duration, Result<u64, String>)>,
 }
 
 impl Control {
@@ -122,7 +112,7 @@ impl Control {
             look_again: None,
             refusals: 0,
             started: stamp::monotonic(),
-            reloads: Reloads::default(),
+            last_reload: None,
         })
     }
 
@@ -179,8 +169,8 @@ impl Control {
     pub(crate) fn follow(&mut self, actions: &[Action], now: Duration) {
         for action in actions {
             match action {
-                Action::LoadSettings => self.begin_reload(),
-                Action::Conclude(outcome) => self.end_reload(outcome, now),
+                Action::LoadSettings { reload } => self.begin_reload(*reload),
+                Action::Conclude { reload, outcome } => self.end_reload(*reload, outcome, now),
                 Action::TakeOver { .. } => self.moves = Some((now, MOVES)),
                 _ => {}
             }
@@ -196,7 +186,7 @@ impl Control {
             client.pass_on(now);
             match client.state {
                 State::Waiting(Wait::Decision(ControlCommand::Status { json })) => {
-                    let last = self.reloads.last.as_ref();
+                    let last = self.last_reload.as_ref();
                     let last = last.map(|(when, outcome)| (now.saturating_sub(*when), outcome));
                     let status = Status::of(fleet, scoreboard, now, now.saturating_sub(self.started), last);
                     let text = if json { status.json() } else { status.text() };
@@ -295,21 +285,18 @@ impl Control {
         }
     }
 
-    /// A reload begins: whoever asked for one before waits for its end.
-    fn begin_reload(&mut self) {
-        self.reloads.begun += 1;
+    /// The reload of this number begins: whoever asked for one before waits for its end.
+    fn begin_reload(&mut self, reload: u64) {
         for client in self.clients.values_mut() {
             if let State::Waiting(Wait::Reload) = client.state {
-                client.state = State::Waiting(Wait::ReloadEnd(self.reloads.begun));
+                client.state = State::Waiting(Wait::ReloadEnd(reload));
             }
         }
     }
 
-    /// The oldest reload is over; or none has begun, and those who wait for one wait in vain.
-    fn end_reload(&mut self, outcome: &Result<u64, String>, now: Duration) {
-        let is_begun = self.reloads.over < self.reloads.begun;
-        self.reloads.over += u64::from(is_begun);
-        let over = if is_begun { Wait::ReloadEnd(self.reloads.over) } else { Wait::Reload };
+    /// The reload of this number is over; or none begins, and those who wait for one wait in vain.
+    fn end_reload(&mut self, reload: Option<u64>, outcome: &Result<u64, String>, now: Duration) {
+        let over = reload.map_or(Wait::Reload, Wait::ReloadEnd);
         let answer = match outcome {
             Ok(generation) => reply(DONE, &format!("generation {generation} serves")),
             Err(reason) => reply(FAILED, reason),
@@ -319,7 +306,7 @@ impl Control {
                 client.state = State::Concluded(answer.clone());
             }
         }
-        self.reloads.last = Some((now, outcome.clone()));
+        self.last_reload = Some((now, outcome.clone()));
     }
 }
 

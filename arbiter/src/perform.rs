@@ -123,7 +123,7 @@ impl Stage {
                 Action::Log(level, text) => log::log!(level, "{text}"),
                 Action::LogRunning { level, text, slot } => self.log_running(level, &text, slot),
                 Action::Reopen { by } => self.reopen(&by),
-                Action::Conclude(outcome) => log::debug!("The reload is over: {outcome:?}"),
+                Action::Conclude { outcome, .. } => log::debug!("The reload is over: {outcome:?}"),
                 Action::SpawnTemplate { generation } => {
                     outcome.events.extend(self.spawn_template(generation, channels));
                 }
@@ -137,7 +137,7 @@ impl Stage {
                     }
                 }
                 Action::Discard { child } => self.discard(child, channels),
-                Action::LoadSettings => outcome.events.push_back(self.load_settings()),
+                Action::LoadSettings { .. } => outcome.events.push_back(self.load_settings()),
                 Action::Adopt { generation } => self.adopt(generation),
                 Action::Follow { generation } => self.follow(generation),
                 Action::Forget { generation } => drop(self.loaded.remove(&generation)),

@@ -2,12 +2,16 @@
 //!
 //! Only values; `decide/reloads.rs` changes them.
 
+use std::collections::VecDeque;
+
 /// Reloads, from the signal to the conclusion.
 #[derive(Debug, Default)]
 pub struct Reloads {
-    /// How many have begun and not been concluded. More than one only where the next does not wait for the one before: see
-    /// `decide/reloads.rs`.
-    pub under_way: u32,
+    /// How many have begun. Each has the number that this was then.
+    pub begun: u64,
+    /// Those that have begun and not been concluded, by their numbers, oldest first. More than one only where the next does not
+    /// wait for the one before: see `decide/reloads.rs`.
+    pub under_way: VecDeque<u64>,
     /// Whether the settings are being read, of which nobody knows yet whether they are good.
     pub is_loading: bool,
     /// How often another one has been asked for meanwhile. All of these together are taken up as one.

@@ -60,8 +60,16 @@ fn told(client: &mut UnixStream) -> Option<String> {
     client.read_to_string(&mut text).ok().map(|_| text)
 }
 
-fn concluded(generation: u64) -> Action {
-    Action::Conclude(Ok(generation))
+fn begins(reload: u64) -> Action {
+    Action::LoadSettings { reload }
+}
+
+fn succeeds(reload: u64, generation: u64) -> Action {
+    Action::Conclude { reload: Some(reload), outcome: Ok(generation) }
+}
+
+fn fails(reload: Option<u64>, reason: &str) -> Action {
+    Action::Conclude { reload, outcome: Err(reason.into()) }
 }
 
 #[test]
@@ -91,18 +99,34 @@ fn each_command_is_the_signal_that_means_the_same() {
 fn a_reload_is_answered_by_the_end_of_the_one_that_began_after_it_was_asked_for() {
     let mut desk = Desk::new("reloads");
     let mut first = desk.connect("reload\n");
-    assert_eq!(desk.turn(&[Action::LoadSettings]).len(), 1);
+    assert_eq!(desk.turn(&[begins(1)]).len(), 1);
     let mut second = desk.connect("reload\n");
     desk.turn(&[]);
     assert_eq!((told(&mut first), told(&mut second)), (None, None));
-    desk.turn(&[concluded(2), Action::LoadSettings]);
+    desk.turn(&[succeeds(1, 2), begins(2)]);
     assert_eq!((told(&mut first).as_deref(), told(&mut second)), (Some("> generation 2 serves\nexit 0\n"), None));
     let mut third = desk.connect("reload\n");
-    desk.turn(&[Action::Conclude(Err("no\nTraceback".into()))]);
+    desk.turn(&[fails(Some(2), "no\nTraceback")]);
     assert_eq!(told(&mut second).as_deref(), Some("! no\n! Traceback\nexit 1\n"));
     assert_eq!(told(&mut third), None);
-    desk.turn(&[Action::Conclude(Err("none begins any more".into()))]);
+    desk.turn(&[fails(None, "none begins any more")]);
     assert_eq!(told(&mut third).as_deref(), Some("! none begins any more\nexit 1\n"));
+}
+
+#[test]
+fn reloads_may_end_in_another_order_than_they_began() {
+    let mut desk = Desk::new("order");
+    let mut first = desk.connect("reload\n");
+    desk.turn(&[begins(1)]);
+    let mut second = desk.connect("reload\n");
+    desk.turn(&[begins(2), fails(Some(2), "tapster.toml:1:1")]);
+    assert_eq!((told(&mut first), told(&mut second).as_deref()), (None, Some("! tapster.toml:1:1\nexit 1\n")));
+    let mut third = desk.connect("reload\n");
+    desk.turn(&[]);
+    desk.turn(&[fails(None, "the server stops")]);
+    assert_eq!((told(&mut first), told(&mut third).as_deref()), (None, Some("! the server stops\nexit 1\n")));
+    desk.turn(&[succeeds(1, 2)]);
+    assert_eq!(told(&mut first).as_deref(), Some("> generation 2 serves\nexit 0\n"));
 }
 
 #[test]
@@ -117,11 +141,11 @@ fn a_reload_that_begins_in_between_is_not_taken_for_ones_own() {
     }
     // Somebody else's signal came before, and is decided on first.
     desk.control.hand_over(&Event::Signal { signal: Signal::SIGHUP, sender: None });
-    desk.control.follow(&[Action::LoadSettings], stamp::monotonic());
+    desk.control.follow(&[begins(1)], stamp::monotonic());
     heard.iter().for_each(|event| desk.control.hand_over(event));
-    desk.turn(&[Action::LoadSettings, Action::Conclude(Err("gave way".into()))]);
+    desk.turn(&[begins(2), fails(Some(1), "gave way")]);
     assert_eq!(told(&mut asks), None);
-    desk.turn(&[concluded(3)]);
+    desk.turn(&[succeeds(2, 3)]);
     assert_eq!(told(&mut asks).as_deref(), Some("> generation 3 serves\nexit 0\n"));
 }
 
@@ -129,7 +153,7 @@ fn a_reload_that_begins_in_between_is_not_taken_for_ones_own() {
 fn several_who_ask_at_once_are_answered_together() {
     let mut desk = Desk::new("together");
     let mut clients = [(); 3].map(|()| desk.connect("reload\n"));
-    assert_eq!(desk.turn(&[Action::LoadSettings, concluded(2)]).len(), 3);
+    assert_eq!(desk.turn(&[begins(1), succeeds(1, 2)]).len(), 3);
     assert!(clients.iter_mut().all(|client| told(client).is_some_and(|text| text.contains("generation 2"))));
 }
 
@@ -160,7 +184,7 @@ fn a_stop_is_answered_at_the_end_and_so_is_everybody_else() {
     desk.turn(&[]);
     assert_eq!(told(&mut stops), None);
     let mut reloads = desk.connect("reload\n");
-    desk.turn(&[Action::LoadSettings]);
+    desk.turn(&[begins(1)]);
     desk.control.say_farewell();
     desk.answer();
     assert_eq!(told(&mut stops).as_deref(), Some("> Tapster has stopped\nexit 0\n"));

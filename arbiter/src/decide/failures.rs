@@ -112,7 +112,7 @@ impl Turn<'_> {
     fn falter(&mut self, generation: u64, detail: &str) {
         let failures = self.fleet.generations.get(&generation).map_or(0, |generation| generation.boots.failures());
         let reloads = &self.fleet.reloads;
-        let is_rolling = generation == self.fleet.target && reloads.under_way > 0 && !reloads.is_loading;
+        let is_rolling = generation == self.fleet.target && !reloads.under_way.is_empty() && !reloads.is_loading;
         if !is_rolling || failures < TRIALS {
             return;
         }

@@ -80,7 +80,8 @@ impl Turn<'_> {
     /// Lets the next worn worker leave, once that of before has gone.
     pub(super) fn choose_worn(&mut self) {
         let Phase::Up { proven } = self.fleet.phase else { return };
-        let may_wait = self.fleet.reloads.under_way > 0 || self.fleet.stops_at.is_some() || self.fleet.is_paused;
+        let may_wait =
+            !self.fleet.reloads.under_way.is_empty() || self.fleet.stops_at.is_some() || self.fleet.is_paused;
         let is_early = self.fleet.generations.get(&proven).is_none_or(|proven| proven.wears.until() > self.now);
         if may_wait || is_early || self.fleet.workers.values().any(Worker::is_being_recycled) {
             return;

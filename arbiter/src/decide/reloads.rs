@@ -16,7 +16,7 @@ impl Turn<'_> {
     /// Settings and code are to be loaded anew; `name` says who asks.
     pub(super) fn reload(&mut self, name: &str) {
         if self.refuses(name) {
-            return self.act(Action::Conclude(Err("the server is stopping".to_owned())));
+            return self.act(Action::Conclude { reload: None, outcome: Err("the server is stopping".to_owned()) });
         }
         if std::mem::take(&mut self.fleet.is_paused) {
             self.log(
@@ -24,7 +24,7 @@ impl Turn<'_> {
                 format!("{name}: the workers come back, at first those of the settings and code of before"),
             );
         }
-        if self.fleet.reloads.under_way > 0 && !self.may_start_over() {
+        if !self.fleet.reloads.under_way.is_empty() && !self.may_start_over() {
             self.fleet.reloads.waiting = self.fleet.reloads.waiting.saturating_add(1);
             self.log(Level::Info, format!("{name}: a reload is under way, and another one follows it"));
             return self.act(Action::Notify(Notice::Reloading));
@@ -46,13 +46,15 @@ impl Turn<'_> {
 
     fn begin_reload(&mut self, name: &str) {
         let reloads = &mut self.fleet.reloads;
-        reloads.under_way = reloads.under_way.saturating_add(1);
+        reloads.begun += 1;
+        let reload = reloads.begun;
+        reloads.under_way.push_back(reload);
         reloads.is_loading = true;
         reloads.failure = None;
         reloads.has_faltered = false;
         self.log(Level::Info, format!("{name}: loading the settings and the application anew"));
         self.act(Action::Notify(Notice::Reloading));
-        self.act(Action::LoadSettings);
+        self.act(Action::LoadSettings { reload });
     }
 
     pub(super) fn settings_loaded(&mut self, limits: Limits) {
@@ -66,7 +68,7 @@ impl Turn<'_> {
             self.log(Level::Info, format!("Generation {before} gives way to generation {number} before it was ready"));
         }
         let when = if is_proven { "served alone" } else { "was ready" };
-        while self.fleet.reloads.under_way > 1 {
+        while self.fleet.reloads.under_way.len() > 1 {
             self.conclude(Err(format!("generation {before} gave way to generation {number} before it {when}")));
         }
         self.carry_number();
@@ -100,7 +102,8 @@ impl Turn<'_> {
         }
         let target = self.fleet.target;
         self.log(Level::Error, format!("The settings can't be loaded; generation {target} goes on: {reason}"));
-        self.conclude(Err(reason.to_owned()));
+        let loaded = self.fleet.reloads.under_way.pop_back();
+        self.conclude_that(loaded, Err(reason.to_owned()));
         if self.fleet.proven() == Some(target) {
             self.tell_ready();
         }
@@ -113,17 +116,21 @@ impl Turn<'_> {
         }
     }
 
-    /// A reload is over.
+    /// The reload that has been under way for longest is over.
     pub(super) fn conclude(&mut self, outcome: Result<u64, String>) {
+        let oldest = self.fleet.reloads.under_way.pop_front();
+        self.conclude_that(oldest, outcome);
+    }
+
+    fn conclude_that(&mut self, reload: Option<u64>, outcome: Result<u64, String>) {
         let reloads = &mut self.fleet.reloads;
-        reloads.under_way = reloads.under_way.saturating_sub(1);
         reloads.failure = outcome.as_ref().err().map(|reason| reason.lines().next().unwrap_or_default().to_owned());
-        self.act(Action::Conclude(outcome));
+        self.act(Action::Conclude { reload, outcome });
     }
 
     /// A stop ends what is under way, and what was to follow.
     pub(super) fn end_reloads(&mut self, reason: &str) {
-        for _ in 0..self.fleet.reloads.under_way {
+        while !self.fleet.reloads.under_way.is_empty() {
             self.conclude(Err(reason.to_owned()));
         }
         self.end_waiting(reason);
@@ -132,7 +139,7 @@ impl Turn<'_> {
     /// What was to follow the reload that is under way does not.
     pub(super) fn end_waiting(&mut self, reason: &str) {
         if std::mem::take(&mut self.fleet.reloads.waiting) > 0 {
-            self.act(Action::Conclude(Err(reason.to_owned())));
+            self.act(Action::Conclude { reload: None, outcome: Err(reason.to_owned()) });
         }
     }
 
@@ -141,14 +148,14 @@ impl Turn<'_> {
         let Phase::Up { proven } = self.fleet.phase else { return };
         let is_older = |(_, worker): (&u32, &Worker)| worker.generation < proven && worker.is_ready();
         let is_complete = proven == self.fleet.target && !self.fleet.workers.iter().any(is_older);
-        if self.fleet.reloads.under_way > 0 && !self.fleet.reloads.is_loading && is_complete {
+        if !self.fleet.reloads.under_way.is_empty() && !self.fleet.reloads.is_loading && is_complete {
             self.log(Level::Info, format!("The reload is complete: generation {proven} serves alone"));
             self.conclude(Ok(proven));
         } else if is_complete && std::mem::take(&mut self.fleet.reloads.has_faltered) {
             self.log(Level::Info, format!("The reload is complete after all: generation {proven} serves alone"));
             self.fleet.reloads.failure = None;
         }
-        if self.fleet.reloads.under_way == 0 && self.fleet.reloads.waiting > 0 {
+        if self.fleet.reloads.under_way.is_empty() && self.fleet.reloads.waiting > 0 {
             let times = match std::mem::take(&mut self.fleet.reloads.waiting) {
                 1 => "once".to_owned(),
                 times => format!("{times} times"),

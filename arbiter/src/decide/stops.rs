@@ -59,9 +59,8 @@ impl Turn<'_> {
             && proven != self.fleet.target
         {
             self.fleet.target = proven;
-            self.end_reloads("the server stops");
         }
-        self.end_waiting("the server stops");
+        self.end_reloads("the server stops");
         let ready = self.fleet.workers.iter().filter(|(_, worker)| worker.is_ready());
         for slot in ready.map(|(&slot, _)| slot).collect::<Vec<_>>() {
             self.tell(Child::Worker(slot), Order::LetGo);

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use log::Level;
 use nix::sys::signal::Signal;
-use tapster::action::Action;
 use tapster::fleet::{Child, Limits};
 use tapster_ipc::Report;
 
-use crate::world::{World, limits};
+use crate::world::{World, is_reload, limits};
 
 /// A server whose workers watch the application's files.
 fn watching(workers: u32) -> World {
@@ -30,7 +29,7 @@ fn a_change_loads_the_code_anew_once_for_all_workers_that_tell_of_it() {
         changes(&mut world, slot, MOMENT);
         world.pass(Duration::from_millis(10));
     }
-    let loads = world.take().into_iter().filter(|action| *action == Action::LoadSettings).count();
+    let loads = world.take().into_iter().filter(is_reload).count();
     assert_eq!((loads, world.fleet.target), (1, 2));
 }
 

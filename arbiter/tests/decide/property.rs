@@ -236,7 +236,7 @@ proptest! {
             prop_assert_eq!(fleet.proven(), Some(fleet.target), "the newest generation serves: {:?}", fleet);
             prop_assert_eq!((world.serving(fleet.target), fleet.ready()), (wanted, wanted), "{:?}", fleet);
             prop_assert_eq!(fleet.workers.len(), wanted, "and nobody else is there: {:?}", fleet);
-            prop_assert_eq!((fleet.generations.len(), fleet.reloads.under_way, fleet.reloads.waiting), (1, 0, 0));
+            prop_assert_eq!((fleet.generations.len(), fleet.reloads.under_way.len(), fleet.reloads.waiting), (1, 0, 0));
         }
     }
 }

@@ -5,6 +5,8 @@ use tapster::action::Action;
 use tapster::fleet::{Child, Fleet, Phase};
 use tapster::process::{Life, Why};
 
+use crate::world::is_reload;
+
 /// What was before a decision.
 pub(crate) struct Serving {
     /// Who served: slots and pids.
@@ -24,7 +26,7 @@ impl Serving {
 
     /// Those whom the decision has sent away of its own free will were more than are wanted; and what is to stop begins nothing.
     pub(crate) fn is_kept_by(&self, fleet: &Fleet, actions: &[Action]) {
-        assert!(!(self.stops && actions.contains(&Action::LoadSettings)), "a reload begins in a server that stops");
+        assert!(!(self.stops && actions.iter().any(is_reload)), "a reload begins in a server that stops");
         let is_sent_away = |(slot, pid): &&(u32, i32)| {
             let process = fleet.process(Child::Worker(*slot)).filter(|process| process.pid == *pid);
             process.is_some_and(|process| match process.life {

@@ -151,7 +151,7 @@ fn hup_while_stopping_is_ignored_and_said() {
         world.take();
         world.signal(SIGHUP);
         assert!(world.has_logged(Level::Info, "ignored, the server is stopping"));
-        assert!(!world.has_done(&Action::LoadSettings));
+        assert!(!world.has_begun_a_reload());
     }
 }
 

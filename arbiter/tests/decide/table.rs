@@ -19,7 +19,7 @@ fn effect(world: &mut World, signal: Signal) -> &'static str {
     let (after, is_at_once) =
         (workers(world), matches!(world.fleet.phase, Phase::Stopping { manner: Manner::AtOnce, .. }));
     match () {
-        () if world.has_done(&Action::LoadSettings) => "loads",
+        () if world.has_begun_a_reload() => "loads",
         () if world.has_done(&Action::CloseListeners { at_once: false }) => "stops",
         () if world.has_done(&Action::CloseListeners { at_once: true }) => "quick",
         () if world.has_done(&Action::RefuseConnections) && is_at_once => "kills",
@@ -80,7 +80,7 @@ fn every_signal_in_every_phase_whatever_has_happened_to_the_fleet() {
                 happen(&mut world);
                 if world.exit.is_none() {
                     // With its last old worker, a reload that rolls has come to its end.
-                    let is_over = expected == "later" && world.fleet.reloads.under_way == 0;
+                    let is_over = expected == "later" && world.fleet.reloads.under_way.is_empty();
                     let expected = if is_over { "loads" } else { expected };
                     assert_eq!(effect(&mut world, signal), expected, "{signal}, {phase}, {mishap}");
                 }

@@ -116,7 +116,7 @@ impl World {
                 assert!(is_free && self.forks.insert(*slot, *generation).is_none(), "slot {slot} is given twice");
                 None
             }
-            Action::LoadSettings => Some(match self.reload.clone() {
+            Action::LoadSettings { .. } => Some(match self.reload.clone() {
                 Ok(limits) => Event::SettingsLoaded { limits },
                 Err(reason) => Event::SettingsRefused { reason },
             }),
@@ -215,9 +215,9 @@ impl World {
         assert!(self.exit.is_some(), "no calm: {fleet:?}");
     }
 
-    fn progress(&self) -> (u64, u32, usize, usize) {
+    fn progress(&self) -> (u64, usize, usize, usize) {
         let fleet = &self.fleet;
-        (fleet.newest, fleet.reloads.under_way, fleet.workers.len(), fleet.ready())
+        (fleet.newest, fleet.reloads.under_way.len(), fleet.workers.len(), fleet.ready())
     }
 
     /// The worker becomes ready and stays so for as long as it takes to prove a generation.
@@ -324,6 +324,11 @@ impl World {
         self.has_done(&Action::Notify(notice))
     }
 
+    /// Whether a reload has begun.
+    pub(crate) fn has_begun_a_reload(&self) -> bool {
+        self.actions.iter().any(is_reload)
+    }
+
     /// Who has been told this.
     pub(crate) fn told(&self, what: impl Fn(&Order) -> bool) -> Vec<Child> {
         let child = |action: &Action| match action {
@@ -336,10 +341,19 @@ impl World {
     /// The outcomes of reloads, since actions were last taken.
     pub(crate) fn concluded(&self) -> Vec<Result<u64, String>> {
         let outcome = |action: &Action| match action {
-            Action::Conclude(outcome) => Some(outcome.clone()),
+            Action::Conclude { outcome, .. } => Some(outcome.clone()),
             _ => None,
         };
         self.actions.iter().filter_map(outcome).collect()
+    }
+
+    /// The numbers of the reloads that were concluded, since actions were last taken.
+    pub(crate) fn concluded_numbers(&self) -> Vec<Option<u64>> {
+        let number = |action: &Action| match action {
+            Action::Conclude { reload, .. } => Some(*reload),
+            _ => None,
+        };
+        self.actions.iter().filter_map(number).collect()
     }
 
     pub(crate) fn retired(&self) -> Vec<u32> {
@@ -358,6 +372,11 @@ impl World {
     pub(crate) fn serving(&self, generation: u64) -> usize {
         self.fleet.slots_of(generation, tapster::fleet::Worker::is_ready).len()
     }
+}
+
+/// Whether a reload begins.
+pub(crate) fn is_reload(action: &Action) -> bool {
+    matches!(action, Action::LoadSettings { .. })
 }
 
 /// The line that an action writes to the log, if it does.
