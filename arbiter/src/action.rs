@@ -96,6 +96,8 @@ pub enum Action {
         /// What came of it.
         outcome: Result<u64, String>,
     },
+    /// What was asked for is not done, and why, which the log has too. For whoever asked.
+    Refuse(String),
     /// Remove the listeners' paths; with `at_once` close them too. Otherwise they stay until what waits in their queues has
     /// been accepted.
     CloseListeners {

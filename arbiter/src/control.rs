@@ -1,4 +1,4 @@
-//! The control socket: answers how the server is, and hands what it is told to `decide` as the signal that means the same.
+//! The control socket: answers how the server is, and hands what it is told to `decide` as the event that means the same.
 //!
 //! Decides nothing itself, starts and ends nothing, and never blocks: one loop serves its clients and supervises. Whatever a
 //! client does, it costs at most one of [`MOST_CLIENTS`] places, 256 bytes of request and a deadline. Called by the event loop
@@ -85,6 +85,8 @@ pub(crate) struct Control {
     look_again: Option<Duration>,
     refusals: u64,
     started: Duration,
+    /// The client whose request is being decided on, if it is one's.
+    asking: Option<Token>,
     /// When the last reload was over, and what came of it.
     last_reload: Option<(Duration, Result<u64, String>)>,
 }
@@ -112,6 +114,7 @@ impl Control {
             look_again: None,
             refusals: 0,
             started: stamp::monotonic(),
+            asking: None,
             last_reload: None,
         })
     }
@@ -128,7 +131,7 @@ impl Control {
         }
     }
 
-    /// Takes in what polling has brought, and returns the signals that it means.
+    /// Takes in what polling has brought, and returns what it asks for.
     pub(crate) fn hear(&mut self, event: &Readiness) -> Vec<Event> {
         let now = stamp::monotonic();
         if event.token() == Token(FIRST_TOKEN) {
@@ -136,12 +139,12 @@ impl Control {
             return Vec::new();
         }
         let Some(client) = self.clients.get_mut(&event.token()) else { return Vec::new() };
-        let mut signals = Vec::new();
+        let mut asked = None;
         if event.is_readable()
             && let Some(command) = client.read(now)
         {
             log::debug!("The control socket is asked: {command:?}, by {:?}", client.sender);
-            signals = signals_of(command, client.sender.as_ref());
+            asked = meaning(command, client.sender.as_ref());
         }
         if event.is_writable() {
             client.write();
@@ -150,19 +153,36 @@ impl Control {
         if event.is_write_closed() {
             client.state = State::Over;
         }
-        signals
+        asked.into_iter().collect()
     }
 
-    /// Sees what is about to be decided on: only a reload that begins from then on is the one that a client has asked for.
+    /// Sees what is about to be decided on, and whose request it is: only a reload that begins from then on is the one that a
+    /// client has asked for, and only what is refused then has been refused to it.
     pub(crate) fn hand_over(&mut self, event: &Event) {
-        let Event::Signal { signal: Signal::SIGHUP, sender } = event else { return };
-        let asks = Wait::Decision(ControlCommand::Reload { wait: true });
-        let is_next = |client: &&mut Client| {
-            client.sender == *sender && matches!(client.state, State::Waiting(wait) if wait == asks)
-        };
-        if let Some(client) = self.clients.values_mut().find(is_next) {
-            client.state = State::Waiting(Wait::Reload);
+        match event {
+            Event::Signal { .. } | Event::Resize { .. } => {}
+            // What an upgrade has brought about, before anything else.
+            Event::LaunchFailed { .. } => return,
+            _ => {
+                self.asking = None;
+                return;
+            }
         }
+        let asked = |client: &Client| match client.state {
+            State::Waiting(Wait::Decision(command)) => Some(command),
+            _ => None,
+        };
+        let is_its = |client: &Client| {
+            asked(client).and_then(|command| meaning(command, client.sender.as_ref())).as_ref() == Some(event)
+        };
+        let next = self.clients.iter_mut().find(|(_, client)| is_its(client));
+        self.asking = next.map(|(token, client)| {
+            client.state = State::Waiting(match asked(client) {
+                Some(command) if command != (ControlCommand::Reload { wait: true }) => Wait::Decided(command),
+                _ => Wait::Reload,
+            });
+            *token
+        });
     }
 
     /// Sees what is about to be done, at `now`, and tells those who wait for it.
@@ -171,6 +191,7 @@ impl Control {
             match action {
                 Action::LoadSettings { reload } => self.begin_reload(*reload),
                 Action::Conclude { reload, outcome } => self.end_reload(*reload, outcome, now),
+                Action::Refuse(reason) => self.refuse(reason),
                 Action::TakeOver { .. } => self.moves = Some((now, MOVES)),
                 _ => {}
             }
@@ -192,7 +213,7 @@ impl Control {
                     let text = if json { status.json() } else { status.text() };
                     client.answer(&reply(DONE, &text), now);
                 }
-                State::Waiting(Wait::Decision(command)) => settle(client, command, fleet, now),
+                State::Waiting(Wait::Decided(command)) => settle(client, command, fleet, now),
                 State::Waiting(Wait::Reload | Wait::ReloadEnd(_)) if is_stopping => {
                     client.answer(&reply(FAILED, "the server is stopping"), now);
                 }
@@ -222,7 +243,7 @@ impl Control {
         for client in self.clients.values_mut() {
             client.pass_on(now);
             match client.state {
-                State::Waiting(Wait::End | Wait::Decision(ControlCommand::Stop { .. })) => {
+                State::Waiting(Wait::End | Wait::Decided(ControlCommand::Stop { .. })) => {
                     client.answer(&reply(DONE, "Tapster has stopped"), now);
                 }
                 State::Waiting(_) => client.answer(&reply(FAILED, "the server has stopped"), now),
@@ -285,6 +306,13 @@ impl Control {
         }
     }
 
+    /// What has been decided on last is not done.
+    fn refuse(&mut self, reason: &str) {
+        if let Some(client) = self.asking.take().and_then(|token| self.clients.get_mut(&token)) {
+            client.state = State::Concluded(reply(FAILED, reason));
+        }
+    }
+
     /// The reload of this number begins: whoever asked for one before waits for its end.
     fn begin_reload(&mut self, reload: u64) {
         for client in self.clients.values_mut() {
@@ -317,37 +345,32 @@ fn beside(path: &Path) -> PathBuf {
     path.into()
 }
 
-/// The signals that mean the same as the command.
-fn signals_of(command: ControlCommand, sender: Option<&Sender>) -> Vec<Event> {
-    let (signal, times) = match command {
-        ControlCommand::Status { .. } => return Vec::new(),
-        ControlCommand::Reload { .. } => (Signal::SIGHUP, 1),
-        ControlCommand::Stop { quick: false, .. } => (Signal::SIGTERM, 1),
+/// The event that means the same as the command: a signal, for all but the number of workers.
+fn meaning(command: ControlCommand, sender: Option<&Sender>) -> Option<Event> {
+    let sender = sender.cloned();
+    let signal = match command {
+        ControlCommand::Status { .. } => return None,
+        ControlCommand::Workers { by } => return Some(Event::Resize { by, sender }),
+        ControlCommand::Reload { .. } => Signal::SIGHUP,
+        ControlCommand::Stop { quick: false, .. } => Signal::SIGTERM,
         // Not QUIT: that one would wait for a new server that boots.
-        ControlCommand::Stop { quick: true, .. } => (Signal::SIGINT, 1),
-        ControlCommand::Workers { by: 1.. } => (Signal::SIGTTIN, 1),
-        ControlCommand::Workers { .. } => (Signal::SIGTTOU, 1),
-        ControlCommand::Reopen => (Signal::SIGUSR1, 1),
-        ControlCommand::Upgrade => (Signal::SIGUSR2, 1),
+        ControlCommand::Stop { quick: true, .. } => Signal::SIGINT,
+        ControlCommand::Reopen => Signal::SIGUSR1,
+        ControlCommand::Upgrade => Signal::SIGUSR2,
     };
-    let times = if let ControlCommand::Workers { by } = command { by.unsigned_abs() } else { times };
-    (0..times).map(|_| Event::Signal { signal, sender: sender.cloned() }).collect()
+    Some(Event::Signal { signal, sender })
 }
 
-/// What has been asked for has been decided on, and perhaps been begun: answers, or has the client wait for its end.
+/// What has been asked for has been decided on and not been refused: answers, or has the client wait for its end.
 fn settle(client: &mut Client, command: ControlCommand, fleet: &Fleet, now: Duration) {
-    let is_stopping = matches!(fleet.phase, Phase::Stopping { .. });
     match command {
         ControlCommand::Stop { wait: true, .. } => client.state = State::Waiting(Wait::End),
         ControlCommand::Stop { wait: false, .. } => client.answer(&reply(DONE, "the server is stopping"), now),
-        _ if is_stopping => client.answer(&reply(FAILED, "the server is stopping"), now),
-        // It has been handed over.
-        ControlCommand::Reload { wait: true } => {}
         ControlCommand::Workers { .. } => {
             let workers = fleet.desired(fleet.target);
             client.answer(&reply(DONE, &format!("workers wanted: {workers}")), now);
         }
-        ControlCommand::Reload { wait: false }
+        ControlCommand::Reload { .. }
         | ControlCommand::Reopen
         | ControlCommand::Upgrade
         | ControlCommand::Status { .. } => {

@@ -36,6 +36,7 @@ pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
     let mut turn = Turn::new(fleet, now);
     match event {
         Event::Signal { signal, sender } => turn.signal(signal, sender.as_ref()),
+        Event::Resize { by, sender } => turn.resize_by(by, sender.as_ref()),
         Event::Spawned { generation, pid } => turn.spawned(generation, pid),
         Event::SpawnFailed { generation, reason } => turn.spawn_failed(generation, &reason),
         Event::Report { from, report } => turn.report(from, report),

@@ -20,6 +20,13 @@ pub enum Event {
         /// Who sent it, where the kernel says so.
         sender: Option<Sender>,
     },
+    /// The control socket asks for so many workers more, or fewer: as many times SIGTTIN or SIGTTOU, in one order.
+    Resize {
+        /// How many.
+        by: i32,
+        /// Who asks, where the kernel says so.
+        sender: Option<Sender>,
+    },
     /// A template's process exists.
     Spawned {
         /// Whose template it is.

@@ -123,6 +123,7 @@ impl Stage {
                 Action::Log(level, text) => log::log!(level, "{text}"),
                 Action::LogRunning { level, text, slot } => self.log_running(level, &text, slot),
                 Action::Reopen { by } => self.reopen(&by),
+                Action::Refuse(reason) => log::debug!("Refused: {reason}"),
                 Action::Conclude { outcome, .. } => log::debug!("The reload is over: {outcome:?}"),
                 Action::SpawnTemplate { generation } => {
                     outcome.events.extend(self.spawn_template(generation, channels));

@@ -57,6 +57,8 @@ pub(super) enum State {
 pub(super) enum Wait {
     /// That its request has been decided on.
     Decision(ControlCommand),
+    /// Its request has been decided on.
+    Decided(ControlCommand),
     /// A reload that begins.
     Reload,
     /// The end of the reload of this number.

@@ -19,7 +19,7 @@ pub(super) struct Status<'r> {
     pub(super) pid: u32,
     /// Since when it runs.
     pub(super) uptime: Duration,
-    /// `starting`, `up`, `reloading` or `stopping`.
+    /// `starting`, `up`, `paused`, `reloading` or `stopping`.
     pub(super) phase: &'static str,
     /// The generation that serves, if one does.
     pub(super) serving: Option<u64>,
@@ -82,7 +82,9 @@ impl<'r> Status<'r> {
             uptime,
             phase: match fleet.phase {
                 Phase::Starting => "starting",
-                Phase::Up { .. } if fleet.is_reloading() => "reloading",
+                Phase::Up { .. } if fleet.stops_at.is_some() => "stopping",
+                Phase::Up { .. } if fleet.is_paused => "paused",
+                Phase::Up { .. } if fleet.reloads.is_loading || !fleet.reloads.under_way.is_empty() => "reloading",
                 Phase::Up { .. } => "up",
                 Phase::Stopping { .. } => "stopping",
             },

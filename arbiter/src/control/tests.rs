@@ -72,27 +72,84 @@ fn fails(reload: Option<u64>, reason: &str) -> Action {
     Action::Conclude { reload, outcome: Err(reason.into()) }
 }
 
+/// This process, as the control socket names it.
+fn own() -> Option<Sender> {
+    Some(named(std::process::id().cast_signed()))
+}
+
 #[test]
-fn each_command_is_the_signal_that_means_the_same() {
-    let table: [(&str, Signal, usize); 7] = [
-        ("reload\n", Signal::SIGHUP, 1),
-        ("stop\n", Signal::SIGTERM, 1),
-        ("stop quick\n", Signal::SIGINT, 1),
-        ("workers +1\n", Signal::SIGTTIN, 1),
-        ("workers -3\n", Signal::SIGTTOU, 3),
-        ("reopen\n", Signal::SIGUSR1, 1),
-        ("upgrade\n", Signal::SIGUSR2, 1),
+fn each_command_is_the_event_that_means_the_same() {
+    let signal = |signal| Event::Signal { signal, sender: own() };
+    let table = [
+        ("reload\n", signal(Signal::SIGHUP)),
+        ("stop\n", signal(Signal::SIGTERM)),
+        ("stop quick\n", signal(Signal::SIGINT)),
+        ("workers +1\n", Event::Resize { by: 1, sender: own() }),
+        ("workers -3\n", Event::Resize { by: -3, sender: own() }),
+        ("reopen\n", signal(Signal::SIGUSR1)),
+        ("upgrade\n", signal(Signal::SIGUSR2)),
     ];
     let mut desk = Desk::new("signals");
-    for (request, expected, times) in table {
+    for (request, expected) in table {
         let _client = desk.connect(request);
-        let heard = desk.turn(&[]);
-        assert_eq!(heard.len(), times, "{request}");
-        for event in heard {
-            let Event::Signal { signal, sender: Some(sender) } = event else { panic!("{event:?}") };
-            assert_eq!((signal, sender.pid), (expected, std::process::id().cast_signed()), "{request}");
-        }
+        assert_eq!(desk.turn(&[]), [expected], "{request}");
     }
+}
+
+#[test]
+fn what_is_refused_is_told_to_the_one_who_asked_for_it() {
+    for request in ["workers +1\n", "reload\n", "reload no-wait\n", "upgrade\n"] {
+        let mut desk = Desk::new("refused");
+        let mut other = desk.connect("reopen\n");
+        let mut asks = desk.connect(request);
+        desk.turn(&[Action::Refuse("why not".into())]);
+        assert_eq!(told(&mut asks).as_deref(), Some("! why not\nexit 1\n"), "{request}");
+        assert!(told(&mut other).is_some_and(|text| text.ends_with("exit 0\n")), "{request}");
+    }
+    // Also where it turns out only then: a new server can't be started.
+    let mut desk = Desk::new("launch");
+    let mut asks = desk.connect("upgrade\n");
+    let mut events = Events::with_capacity(8);
+    let mut heard = Vec::new();
+    while heard.is_empty() {
+        desk.poll.poll(&mut events, None).unwrap();
+        events.iter().for_each(|event| heard.extend(desk.control.hear(event)));
+    }
+    desk.control.hand_over(&heard[0]);
+    desk.control.follow(&[Action::Upgrade], stamp::monotonic());
+    desk.control.hand_over(&Event::LaunchFailed { reason: "no memory".into() });
+    desk.control.follow(&[Action::Refuse("no memory".into())], stamp::monotonic());
+    desk.answer();
+    assert_eq!(told(&mut asks).as_deref(), Some("! no memory\nexit 1\n"));
+    // And what a signal was refused is no client's, nor what a file's change was.
+    let mut asks = desk.connect("stop\n");
+    desk.turn(&[]);
+    desk.control.hand_over(&Event::PredecessorGone);
+    desk.control.follow(&[Action::Refuse("no".into())], stamp::monotonic());
+    desk.answer();
+    assert_eq!(told(&mut asks), None);
+    let mut asks = desk.connect("reload\n");
+    desk.turn(&[]);
+    desk.control.hand_over(&Event::Signal { signal: Signal::SIGUSR2, sender: None });
+    desk.control.follow(&[Action::Refuse("no".into())], stamp::monotonic());
+    desk.answer();
+    assert_eq!(told(&mut asks), None);
+}
+
+#[test]
+fn the_status_names_the_phase_that_the_server_is_in() {
+    let mut desk = Desk::new("phases");
+    let mut phase = |change: fn(&mut Fleet)| {
+        change(&mut desk.fleet);
+        let mut asks = desk.connect("status\n");
+        desk.turn(&[]);
+        let text = told(&mut asks).unwrap();
+        text.lines().next().unwrap().split(": ").nth(1).unwrap().split(',').next().unwrap().to_owned()
+    };
+    assert_eq!(phase(|_| ()), "up");
+    assert_eq!(phase(|fleet| fleet.reloads.under_way.push_back(1)), "reloading");
+    assert_eq!(phase(|fleet| fleet.is_paused = true), "paused");
+    assert_eq!(phase(|fleet| fleet.stops_at = Some(Duration::MAX)), "stopping");
 }
 
 #[test]

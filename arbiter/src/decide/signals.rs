@@ -5,15 +5,13 @@ use nix::sys::signal::Signal;
 use tapster_config::MOST_WORKERS;
 
 use super::turn::Turn;
+use crate::action::Action;
 use crate::event::Sender;
 use crate::fleet::{Generation, Manner, Phase};
 
 impl Turn<'_> {
     pub(super) fn signal(&mut self, signal: Signal, sender: Option<&Sender>) {
-        let name = match sender {
-            Some(sender) => format!("{signal} from {sender}"),
-            None => format!("{signal} received"),
-        };
+        let name = name(signal, sender);
         match signal {
             Signal::SIGHUP => self.reload(&name),
             Signal::SIGTERM => self.stop(Manner::Graceful, &name),
@@ -26,6 +24,13 @@ impl Turn<'_> {
             Signal::SIGUSR1 => self.reopen(&name),
             _ => self.log(Level::Info, format!("{name}: ignored, for it asks for nothing here")),
         }
+    }
+
+    /// As TTIN or TTOU, so many times.
+    pub(super) fn resize_by(&mut self, by: i32, sender: Option<&Sender>) {
+        let signal = if by < 0 { Signal::SIGTTOU } else { Signal::SIGTTIN };
+        let times = if by.unsigned_abs() == 1 { String::new() } else { format!(", {} times", by.unsigned_abs()) };
+        self.resize(by, &format!("{}{times}", name(signal, sender)));
     }
 
     fn resize(&mut self, by: i32, name: &str) {
@@ -79,6 +84,7 @@ impl Turn<'_> {
         let refuses = self.is_stopping() || self.fleet.stops_at.is_some();
         if refuses {
             self.log(Level::Info, format!("{name}: ignored, the server is stopping"));
+            self.act(Action::Refuse("the server is stopping".to_owned()));
         }
         refuses
     }
@@ -86,5 +92,13 @@ impl Turn<'_> {
     /// Whether nothing is started any more.
     pub(super) fn is_stopping(&self) -> bool {
         matches!(self.fleet.phase, Phase::Stopping { .. })
+    }
+}
+
+/// A signal and its sender, as messages name them.
+fn name(signal: Signal, sender: Option<&Sender>) -> String {
+    match sender {
+        Some(sender) => format!("{signal} from {sender}"),
+        None => format!("{signal} received"),
     }
 }

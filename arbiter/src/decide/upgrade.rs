@@ -43,6 +43,7 @@ impl Turn<'_> {
             }
         };
         self.log(Level::Warn, format!("{name}: refused, {refusal}"));
+        self.act(Action::Refuse(refusal));
     }
 
     pub(super) fn launched(&mut self, pid: i32) {
@@ -51,7 +52,9 @@ impl Turn<'_> {
     }
 
     pub(super) fn launch_failed(&mut self, reason: &str) {
-        self.log(Level::Error, format!("No new server is started, and this one goes on: {reason}"));
+        let text = format!("No new server is started, and this one goes on: {reason}");
+        self.log(Level::Error, text.clone());
+        self.act(Action::Refuse(text));
     }
 
     /// SIGQUIT, which asks for a hand-over: to a new server that is not ready yet, this one hands over when it is. A client may

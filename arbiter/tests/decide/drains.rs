@@ -155,6 +155,7 @@ fn what_changes_the_server_is_refused_during_the_drain_delay() {
         world.take();
         world.signal(signal);
         assert!(world.has_logged(Level::Info, "ignored, the server is stopping"), "{signal}");
+        assert!(world.has_done(&Action::Refuse("the server is stopping".into())), "whoever asks is told");
         assert_eq!(world.concluded().len(), usize::from(signal == SIGHUP));
         assert_eq!((world.fleet.desired(1), world.forks.len(), world.fleet.ready()), (2, 0, 2), "{signal}");
     }

@@ -27,6 +27,21 @@ fn ttin_and_ttou_change_the_number_of_workers_by_one() {
 }
 
 #[test]
+fn so_many_at_once_are_one_order_and_one_line() {
+    let mut world = up();
+    for (by, wanted, text) in
+        [(3, 5, "SIGTTIN received, 3 times: 5 workers, no longer 2"), (-100, 1, "1 workers, no longer 5")]
+    {
+        world.take();
+        world.happens(Event::Resize { by, sender: None });
+        let lines = world.logged().into_iter().filter(|line| line.contains("SIGTT")).count();
+        assert!(world.has_logged(Level::Info, text), "{:?}", world.logged());
+        world.calm();
+        assert_eq!((lines, world.fleet.ready()), (1, wanted));
+    }
+}
+
+#[test]
 fn hup_keeps_what_ttin_and_ttou_have_asked_for() {
     for (signal, wanted) in [(SIGTTIN, 3), (SIGTTOU, 1)] {
         let mut world = up();

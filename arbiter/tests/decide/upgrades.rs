@@ -211,6 +211,8 @@ fn an_upgrade_that_can_not_be_begun_changes_nothing() {
     world.can_spawn = false;
     world.signal(SIGUSR2);
     assert!(world.has_logged(Level::Error, "No new server is started, and this one goes on: no memory"));
+    let is_refusal = |action: &Action| matches!(action, Action::Refuse(reason) if reason.ends_with("no memory"));
+    assert!(world.take().iter().any(is_refusal), "whoever asks is told");
     assert_eq!((world.fleet.successor, world.fleet.ready()), (None, 2));
     world.can_spawn = true;
     world.signal(SIGUSR2);
