@@ -99,7 +99,7 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// The successor's first worker is ready.
+    /// The successor serves: see `decide/upgrade.rs`.
     SuccessorUp {
         /// Whether it listens at all addresses at which this server did when it was started.
         keeps_all: bool,

@@ -37,7 +37,7 @@ pub struct Heirloom {
     pub place: Option<(u64, u64)>,
 }
 
-/// From the new server: its first worker is ready.
+/// From the new server: it serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Up {
     /// Which of the listeners it has kept, by their places in the estate.
@@ -98,7 +98,7 @@ impl ToPredecessor {
         keep_across_exec(self.0.as_fd())
     }
 
-    /// Says that the first worker is ready.
+    /// Says that this server serves.
     ///
     /// # Errors
     /// As [`tapster_sys::rights::send`].

@@ -12,7 +12,7 @@ use super::stops::{TEMPLATE_END, TWICE};
 use super::turn::Turn;
 use crate::action::{Action, Notice};
 use crate::event::End;
-use crate::fleet::{Manner, Phase};
+use crate::fleet::{Generation, Manner, Phase};
 use crate::succession::{Stage, Successor};
 
 /// How much longer than its processes an unfinished successor may take to end.
@@ -190,9 +190,18 @@ impl Turn<'_> {
         }
     }
 
-    /// Tells the predecessor, once, that this server serves.
+    /// Tells the predecessor, once, that this server serves: with all its workers, since with fewer the other one's end would
+    /// leave less than there was. Where workers fail, or may boot for ever, with those that there are: it is not waited for
+    /// what may never be.
     pub(super) fn report_up(&mut self) {
-        let is_up = self.fleet.proven().is_some();
+        let target = self.fleet.target;
+        let fails = |generation: &Generation| {
+            let may_take_for_ever = generation.limits.boot.is_none();
+            may_take_for_ever || generation.boots.failures() > 0 || generation.may_start() > self.now
+        };
+        let is_whole = self.fleet.ready() >= self.fleet.desired(target);
+        let is_up =
+            self.fleet.proven().is_some() && (is_whole || self.fleet.generations.get(&target).is_some_and(fails));
         if let Some(predecessor) = self.fleet.predecessor.as_mut().filter(|predecessor| is_up && !predecessor.knows) {
             predecessor.knows = true;
             let pid = predecessor.pid;

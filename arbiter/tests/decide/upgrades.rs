@@ -6,11 +6,11 @@ use log::Level;
 use nix::sys::signal::Signal::{self, *};
 use tapster::action::{Action, Notice};
 use tapster::event::{End, Event};
-use tapster::fleet::{Child, Manner, Phase};
+use tapster::fleet::{Child, Limits, Manner, Phase};
 use tapster::succession::{Predecessor, Successor};
 use tapster_ipc::{ExitCode, Order};
 
-use crate::world::{CLEAN, SIGKILL, World};
+use crate::world::{CLEAN, SIGKILL, World, limits};
 
 const STOPS: [Signal; 3] = [SIGTERM, SIGINT, SIGQUIT];
 const OLD: i32 = 40;
@@ -348,10 +348,38 @@ fn the_new_server_tells_the_old_one_once_that_it_serves() {
     world.forked(1);
     assert!(!world.has_done(&Action::ReportUp));
     world.ready(1);
-    assert!(world.has_done(&Action::ReportUp), "it does not wait for the others");
-    world.take();
+    assert!(!world.has_done(&Action::ReportUp), "the old one's end would leave one worker of two");
     world.ready(0);
+    assert!(world.has_done(&Action::ReportUp));
+    world.take();
+    world.exits(Child::Worker(0), SIGKILL);
+    world.all_ready();
     assert!(!world.has_done(&Action::ReportUp));
+}
+
+#[test]
+fn a_new_server_whose_other_workers_do_not_boot_says_that_it_serves_all_the_same() {
+    let fails: [fn(&mut World); 3] = [
+        |world| world.boot_failed(Child::Worker(0), ExitCode::AppImport),
+        |world| world.exits(Child::Worker(0), SIGKILL),
+        |world| world.pass(Duration::from_secs(60)),
+    ];
+    for fail in fails {
+        let mut world = new_server();
+        world.template_ready(1);
+        world.forked(0);
+        world.forked(1);
+        world.ready(1);
+        assert!(!world.has_done(&Action::ReportUp));
+        fail(&mut world);
+        assert!(world.has_done(&Action::ReportUp));
+    }
+    let mut world = World::started(Limits { boot: None, ..limits(2) });
+    world.fleet.predecessor = Some(Predecessor { pid: OLD, knows: false });
+    world.template_ready(1);
+    world.forked(0);
+    world.ready(0);
+    assert!(world.has_done(&Action::ReportUp), "the other one may boot for ever");
 }
 
 #[test]
