@@ -181,6 +181,56 @@ def test_a_module_that_is_missing_is_waited_for(start, site, preload):
     answers(server, "1.deep")
 
 
+#: What an application asks of a package that does not have it, and what the package has.
+WANTED = {
+    "from_import": "from pkg import first, deep\ntext = deep.text\n",
+    "import": "import pkg.deep\ntext = pkg.deep.text\n",
+    "import_module": "import importlib\ntext = importlib.import_module('pkg.deep').text\n",
+    "chained": "try:\n    from pkg import deep\nexcept ImportError as error:\n    raise ValueError('no') from error\ntext = deep.text\n",
+    "relative": "from pkg.inner import text\n",
+}
+
+
+@preload_or_not
+@pytest.mark.parametrize("kind", WANTED)
+def test_a_module_that_a_package_lacks_is_waited_for(start, site, kind, preload):
+    (site / "pkg").mkdir()
+    write(site / "pkg" / "__init__.py", "")
+    write(site / "pkg" / "first.py", "")
+    write(site / "pkg" / "inner.py", "from . import deep\ntext = deep.text\n")
+    write(site / "other.py", WANTED[kind])
+    server = start(preload=preload)
+    assert server.get().status == 500
+    write(site / "pkg" / "deep.py", "text = '.deep'\n")
+    answers(server, "1.deep")
+
+
+def test_a_module_that_a_package_without_init_lacks_is_waited_for_and_the_package_too(start, site):
+    write(site / "other.py", "from bare.deep import deepest\ntext = deepest.text\n")
+    server = start()
+    (site / "bare").mkdir()
+    wait_until(lambda: "No module named 'bare.deep'" in server.get().text, 15, server.tail)
+    (site / "bare" / "deep").mkdir()
+    wait_until(lambda: "cannot import name 'deepest'" in server.get().text, 15, server.tail)
+    write(site / "bare" / "deep" / "deepest.py", "text = '.deepest'\n")
+    answers(server, "1.deepest")
+
+
+@preload_or_not
+@pytest.mark.parametrize("how", ["import other", "from pkg import other", "import importlib; other = importlib.import_module('other')"])
+def test_a_file_that_is_no_text_is_waited_for(start, site, how, preload):
+    (site / "pkg").mkdir()
+    file = site / ("pkg/other.py" if "pkg" in how else "other.py")
+    write(site / "site_app.py", APP.format(text="1").replace("import other", how))
+    file.write_bytes(b"text = '\0'\n")
+    server = start(preload=preload)
+    assert "null bytes" in server.get().text
+    before = reloads(server)
+    always(lambda: reloads(server) == before, 0.5, "nothing has changed")
+    write(file, "text = '.mended'\n")
+    answers(server, "1.mended")
+
+
 def test_an_application_whose_file_is_missing_is_waited_for(start, site):
     server = start(app="folder/new.py:application")
     assert "there is no file" in server.get().text

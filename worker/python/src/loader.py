@@ -160,15 +160,64 @@ def _files(error):
             found.append(error.filename)
         if isinstance(error, ImportError):
             found.append(error.path)
-        if isinstance(error, ModuleNotFoundError) and error.name:
-            found += _expected(error.name)
+        names = _being_imported(error.__traceback__)
+        if isinstance(error, ModuleNotFoundError) and isinstance(error.name, str):
+            names.add(error.name)
+        for name in names:
+            found += _expected(name)
     return {file for file in found if isinstance(file, str) and file and not file.startswith("<")}
 
 
+def _being_imported(frames):
+    """The modules whose import an exception has come out of, which it may not name: one that can't be decoded, for example, or
+    that is not in the package that it is wanted from."""
+    names, last = set(), None
+    for last in _each(frames):
+        if last.tb_frame.f_code.co_filename.startswith("<frozen importlib"):
+            name = last.tb_frame.f_locals.get("name")
+            names |= {name} if isinstance(name, str) else set()
+    if last is not None:
+        try:
+            names |= _imported_at(last.tb_frame, last.tb_lasti)
+        except Exception:
+            # Of code that is none of the compiler's: then the other files have to do.
+            pass
+    return names
+
+
+def _each(frames):
+    while frames is not None:
+        yield frames
+        frames = frames.tb_next
+
+
+def _imported_at(frame, place):
+    """What the import statement there is about, if it is one: Python itself takes the frames of the machinery away."""
+    import dis
+
+    before = []
+    for step in dis.get_instructions(frame.f_code):
+        if step.opname == "IMPORT_NAME":
+            level, wanted, module = before[-2].argval, before[-1].argval, step.argval
+        if step.offset >= place:
+            break
+        before += [] if step.opname == "EXTENDED_ARG" else [step]
+    if step.offset != place or step.opname not in ("IMPORT_NAME", "IMPORT_FROM"):
+        return set()
+    package = frame.f_globals.get("__package__") or ""
+    parts = package.split(".")[: package.count(".") + 2 - level] if level else []
+    parts += filter(None, module.split("."))
+    names = {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+    return names | {".".join([*parts, name]) for name in wanted or () if name != "*"}
+
+
 def _expected(name):
-    """The files that would be the module of that name."""
-    found = []
-    for folder in filter(None, sys.path):
-        module = os.path.join(folder, *name.split("."))
-        found += [f"{module}.py", os.path.join(module, "__init__.py")]
-    return found
+    """What would be the module of that name: its file, or its folder, which needs none of its own."""
+    package, _, last = name.rpartition(".")
+    places = [os.path.join(folder, *name.split(".")) for folder in filter(None, sys.path)]
+    try:
+        places += [os.path.join(folder, last) for folder in sys.modules[package].__path__]
+    except (KeyError, AttributeError, TypeError):
+        # It has not been imported, or is no package.
+        pass
+    return [file for place in dict.fromkeys(places) for file in (f"{place}.py", os.path.join(place, "__init__.py"), place)]

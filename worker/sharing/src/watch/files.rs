@@ -60,8 +60,7 @@ impl Files {
         // Not when it was written, but when it got its place: what is moved there may have been written long before.
         let recent = |path: &PathBuf| {
             let data = std::fs::metadata(path).ok()?;
-            let seconds = Duration::from_secs(u64::try_from(data.ctime()).ok()?);
-            let placed = UNIX_EPOCH + seconds + Duration::from_nanos(u64::try_from(data.ctime_nsec()).ok()?);
+            let placed = if data.is_dir() { data.created().ok()? } else { placed(&data)? };
             // What is dated in the future tells nothing, and would be new at every start.
             let age = now.duration_since(placed).ok()?;
             (placed > since).then(|| (path.clone(), age))
@@ -144,8 +143,15 @@ impl Files {
 fn stamp(path: &Path) -> Stamp {
     let content =
         |data: &Metadata| Content { modified: (data.mtime(), data.mtime_nsec()), size: data.size(), inode: data.ino() };
-    // A folder changes with whatever is put into it, which is not what it is watched for.
-    std::fs::metadata(path).ok().filter(|data| !data.is_dir()).map(|data| content(&data))
+    // A folder changes with whatever is put into it, which is not what it is watched for: it is there, or it is not.
+    let folder = Content { modified: (0, 0), size: 0, inode: 0 };
+    std::fs::metadata(path).ok().map(|data| if data.is_dir() { folder } else { content(&data) })
+}
+
+/// When a file got its place, or its mode. Before the epoch it is nothing that could be compared.
+fn placed(data: &Metadata) -> Option<SystemTime> {
+    let seconds = Duration::from_secs(u64::try_from(data.ctime()).ok()?);
+    Some(UNIX_EPOCH + seconds + Duration::from_nanos(u64::try_from(data.ctime_nsec()).ok()?))
 }
 
 /// The nearest folder that is there, and what the path is called from there, both without links.
@@ -284,6 +290,19 @@ mod tests {
         assert!(files.concerns(&real.join("new"), true));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         assert_eq!(files.folders(), BTreeSet::from([real.join("new/pkg")]));
+    }
+
+    #[test]
+    fn a_folder_that_was_named_changes_when_it_comes_and_goes_and_not_with_what_is_in_it() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("pkg");
+        let mut files = watching(&path);
+        fs::create_dir(&path).unwrap();
+        assert_eq!(files.look(), Some(path.clone()));
+        fs::write(path.join("a.py"), "1").unwrap();
+        assert_eq!(files.look(), None);
+        fs::remove_dir_all(&path).unwrap();
+        assert_eq!(files.look(), Some(path));
     }
 
     #[test]
