@@ -93,7 +93,7 @@ impl Turn<'_> {
             }
             // Sent SIGTERM by somebody else, a worker finishes what it has, and its own timer kills it if it does not.
             Life::Ready { .. } if end.is_sigkill() && !end.is_out_of_memory() && matches!(child, Child::Worker(_)) => {
-                let detail = format!("{}; after a SIGTERM it would be by its own timer", end.unasked());
+                let detail = format!("{}; if it had got SIGTERM from somebody, its own timer killed it", end.unasked());
                 self.say_last(Level::Error, child, id, "died", &detail);
             }
             Life::Ending { why: why @ (Why::CannotStart | Why::RequestTimeout), .. }
