@@ -129,6 +129,16 @@ def test_a_request_that_hangs_is_over_at_boot_timeout(serve, notes, preload):
     assert server.wait_exit() == 3
     assert notes("/hangs")
     assert "boot_timeout" in server.log()
+    # A template has no place of its own to say it.
+    assert preload or "; it was running GET /hangs (for" in server.log()
+
+
+@preload_or_not
+def test_check_config_names_the_request_that_hangs(notes, tmp_path, preload):
+    arguments = ["--check-config", "--pythonpath", APPS, "--boot-timeout", "1", *options(preload, "/fine,/hangs"), APP]
+    done = run_tapster(*arguments, cwd=tmp_path, env=notes.env)
+    assert done.returncode == 3
+    assert "warmup failed: GET /hangs was not answered within boot_timeout" in done.stderr
 
 
 @preload_or_not

@@ -48,20 +48,30 @@ fn import(settings: &Settings) -> Result<(), (ExitCode, String)> {
             Ok(Report::BootFailed { exit, report }) => return Err((exit, report)),
             Ok(_) | Err(ReceiveError::Gossip(_)) => {}
             Err(ReceiveError::Closed) => return Err((ExitCode::AppImport, last_words())),
-            Err(ReceiveError::Empty) => await_message(&channel, deadline)?,
+            Err(ReceiveError::Empty) if is_told(&channel, deadline)? => {}
+            Err(ReceiveError::Empty) => return Err((ExitCode::AppImport, too_late(scoreboard))),
         }
     }
 }
 
-fn await_message(channel: &Channel, deadline: Option<Duration>) -> Result<(), (ExitCode, String)> {
+/// Waits until there is a message; false where the deadline was first.
+fn is_told(channel: &Channel, deadline: Option<Duration>) -> Result<bool, (ExitCode, String)> {
     let timeout = match deadline.map(|deadline| deadline.saturating_sub(stamp::monotonic())) {
         None => PollTimeout::NONE,
         Some(left) => PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX),
     };
     match poll(&mut [PollFd::new(channel.as_fd(), PollFlags::POLLIN)], timeout) {
-        Ok(0) => Err((ExitCode::AppImport, "the application was not imported within boot_timeout".into())),
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Ok(0) => Ok(false),
+        Ok(_) | Err(Errno::EINTR) => Ok(true),
         Err(errno) => Err((ExitCode::Failed, format!("can't wait for the template: {errno}"))),
+    }
+}
+
+/// What was not done in time. In a template that checks, what `warmup` names is run as by the first worker.
+fn too_late(scoreboard: &Scoreboard) -> String {
+    match scoreboard.slot(0).and_then(|slot| slot.running().into_iter().next()) {
+        Some(request) => format!("warmup failed: {request} was not answered within boot_timeout"),
+        None => "the application was not imported within boot_timeout".into(),
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn run(py: Python<'_>, context: &Context, channel: &ChildChannel) -> 
             // What a worker would do in between.
             run_post_fork(py)?;
         }
-        warmup::run(py, context, &loaded)?;
+        warmup::run(py, context, &loaded, if context.boot.check { Some(0) } else { None })?;
         application = Some(loaded);
         tapster_sys::memory::fill_gaps();
         let threads = interpreter.other_threads();

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapster_config::Warmup;
+use tapster_ipc::scoreboard::Slot;
 use tapster_ipc::{ExitCode, logging};
 use tapster_python::{
     Application, Caller, Ending, ErrorStream, LoadError, Peer, Python, Request, RequestBody, Server, Sink, Wire,
@@ -19,7 +20,7 @@ use tapster_wire::forwarded::Scheme;
 use tapster_wire::http1::parse_head;
 use tapster_wire::{Head, Origin, Outbox, Progress};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::common::multi;
 use crate::crew::hop_by_hop;
 use crate::life::{Context, failed};
@@ -27,11 +28,16 @@ use crate::listeners::address_of;
 use crate::proxies::Proxies;
 use crate::tools::limits;
 
-/// Runs all requests that `warmup` names.
+/// Runs all requests that `warmup` names. The one that is running is told in the scoreboard, where the process has a `slot`.
 ///
 /// # Errors
 /// The first that the application answers with a 5xx, or does not answer as PEP 3333 has it: it is not fit to serve.
-pub(crate) fn run(py: Python<'_>, context: &Context, application: &Application) -> Result<(), LoadError> {
+pub(crate) fn run(
+    py: Python<'_>,
+    context: &Context,
+    application: &Application,
+    slot: Option<u32>,
+) -> Result<(), LoadError> {
     let settings = &context.settings;
     // A developer wants to see what goes wrong, not to wait for it.
     if settings.warmup.is_empty() || settings.reload {
@@ -48,6 +54,7 @@ pub(crate) fn run(py: Python<'_>, context: &Context, application: &Application) 
     // As a proxy on this machine would come.
     let peer = Peer::new(address.map(|_| (IpAddr::V4(Ipv4Addr::LOCALHOST), 0)));
     let mut clock = Clock::new(settings.server_header);
+    let board = slot.and_then(|slot| context.scoreboard.slot(slot));
     for warmup in &settings.warmup {
         clock.look();
         let (bytes, begun) = (bytes_of(warmup), tapster_sys::stamp::monotonic());
@@ -74,12 +81,22 @@ pub(crate) fn run(py: Python<'_>, context: &Context, application: &Application) 
             body: RequestBody::Empty,
         };
         let (mut out, mut nobody) = (Outbox::default(), Nobody::default());
+        note(board, warmup, begun);
         let ending = caller.call(py, request, true, &clock.server, &mut Wire { out: &mut out, sink: &mut nobody });
+        board.inspect(|board| board.end_request(0));
         nobody.take(out.waiting());
         let took = tapster_sys::stamp::monotonic().saturating_sub(begun);
         nobody.judge(warmup, ending, took)?;
     }
     Ok(())
+}
+
+/// Tells in the scoreboard that this request runs, for the case that it does not come back.
+fn note(board: Option<Slot>, warmup: &Warmup, begun: Duration) {
+    if let Some(board) = board {
+        board.use_records(1);
+        board.begin_request(0, millis(begun), format!("GET {warmup}").as_bytes());
+    }
 }
 
 /// The request as a client would send it.

@@ -45,7 +45,7 @@ fn prepare(
             if context.settings.reload {
                 load_or_explain(py, &context, application)
             } else {
-                load(py, &context, application)
+                load(py, &context, slot, application)
             }
         })
         .and_then(|application| {
@@ -63,13 +63,18 @@ fn prepare(
 }
 
 /// Does what the template, which may have `preloaded` the application, has not.
-fn load(py: Python<'_>, context: &Context, preloaded: Option<Application>) -> Result<Application, LoadError> {
+fn load(
+    py: Python<'_>,
+    context: &Context,
+    slot: u32,
+    preloaded: Option<Application>,
+) -> Result<Application, LoadError> {
     if let Some(application) = preloaded {
         return run_post_fork(py).map(|()| application);
     }
     let application = Application::load(py, &context.settings.wsgi_app)?;
     run_post_fork(py)?;
-    warmup::run(py, context, &application)?;
+    warmup::run(py, context, &application, Some(slot))?;
     Ok(application)
 }
 
