@@ -114,3 +114,36 @@ def test_workers_of_a_template_that_has_reopened_the_log_write_to_the_new_file(s
     newcomer = int(re.findall(r"Worker ready \(slot: \d+, pid: (\d+)", log.read_text())[-1])
     assert newcomer not in pids
     wait_moved(server, [newcomer], log)
+
+
+def test_a_reload_to_a_log_that_is_a_pipe_that_nobody_reads_is_rolled_back(serve, tmp_path):
+    server = serve("ops:application", settings="", workers=1)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    server.write_settings(f"error_logfile = '{pipe}'\n")
+    server.send(signal.SIGHUP)
+    server.wait_log(r"The settings can't be loaded; generation 1 goes on: can't open the log \S+pipe: No such device")
+    assert server.get("/hello").status == 200
+    server.write_settings("")
+    server.reload()
+
+
+def test_a_hup_when_the_reader_of_a_log_that_is_a_pipe_has_gone_holds_up_nobody(serve, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    server = serve("ops:application", "--error-logfile", pipe, wait=False, workers=1)
+    said = b""
+
+    def is_ready():
+        nonlocal said
+        try:
+            said += os.read(reader, 65536)
+        except BlockingIOError:
+            pass
+        return b"Worker ready" in said
+
+    wait_until(is_ready, 20, lambda: f"the server is ready: {said}")
+    os.close(reader)
+    server.send(signal.SIGHUP)
+    assert server.stop() == 0

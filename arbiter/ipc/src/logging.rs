@@ -56,9 +56,7 @@ impl LogFile {
 
     /// Puts the file that is at the path now in the place of this one, under the same number.
     fn reopen(&mut self) -> io::Result<()> {
-        // What is there now may be a pipe that nobody reads: that is an error, and nothing to wait for.
-        let new = options().custom_flags(OFlag::O_NONBLOCK.bits()).open(&self.path)?;
-        fcntl(&new, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
+        let new = open(&self.path)?;
         let identity_now = identity(new.as_fd())?;
         if identity(self.file.as_fd()).is_ok_and(|found| found == self.identity) {
             // At once for all threads, whoever is writing.
@@ -173,15 +171,13 @@ pub fn release_after_fork() {
 /// Opens a log file for appending, making it where it is missing.
 ///
 /// # Errors
-/// The errno of open(2).
+/// The errno of open(2) or fcntl(2); `ENXIO` where it is a pipe that nobody reads.
 pub fn open(path: &Path) -> io::Result<File> {
-    options().open(path)
-}
-
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    options
+    // A pipe that nobody reads is an error, and nothing to wait for: whoever opens the log serves, or supervises.
+    let file = OpenOptions::new().append(true).create(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    // For what else writes there, and does not know of streams that do not block: Python's `faulthandler`.
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
+    Ok(file)
 }
 
 /// Writes the line at once, so that lines of several processes do not mix.
