@@ -1,15 +1,18 @@
 //! Whatever happens, in whatever order: after every decision the server serves with as many workers as it could
 //! ([`crate::serving`]), no slot is given twice, nothing is killed twice (`world`), and when calm returns, all is as it should be.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM, SIGTTIN, SIGTTOU, SIGWINCH};
+use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR2, SIGWINCH};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tapster::action::Action;
 use tapster::event::{End, Event};
 use tapster::fleet::{Child, Limits};
 use tapster::process::Life;
 use tapster::scale::{EVERY, Rules};
+use tapster::succession::Predecessor;
 use tapster_ipc::{ExitCode, Report};
 
 use crate::world::{CLEAN, PROBATION, SIGKILL, SIGSEGV, World, limits};
@@ -47,6 +50,10 @@ enum Step {
     Halts(usize),
     GoesOn(usize),
     Load(u32, u32),
+    SuccessorUp(bool),
+    SuccessorEnds(End),
+    PredecessorGone,
+    Busy(usize, u64),
     Time(u64),
 }
 
@@ -81,7 +88,12 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Signal(SIGHUP)),
         4 => prop_oneof![Just(SIGTTIN), Just(SIGTTOU)].prop_map(Step::Signal),
         1 => Just(Step::Signal(SIGWINCH)),
-        1 => prop_oneof![6 => Just(Step::Time(1)), 1 => Just(Step::Signal(SIGTERM)), 1 => Just(Step::Signal(SIGINT))],
+        1 => prop_oneof![6 => Just(Step::Time(1)), 1 => Just(Step::Signal(SIGTERM)), 1 => Just(Step::Signal(SIGINT)), 1 => Just(Step::Signal(SIGQUIT))],
+        1 => Just(Step::Signal(SIGUSR2)),
+        1 => any::<bool>().prop_map(Step::SuccessorUp),
+        1 => prop_oneof![Just(SIGSEGV), Just(CLEAN)].prop_map(Step::SuccessorEnds),
+        1 => Just(Step::PredecessorGone),
+        2 => (who(), prop_oneof![Just(1_u64), Just(36), Just(100)]).prop_map(|(who, seconds)| Step::Busy(who, seconds)),
         2 => prop_oneof![3 => any_limits().prop_map(|limits| Step::Deploy(Ok(limits))), 1 => Just(Step::Deploy(Err(())))],
         8 => who().prop_map(Step::TemplateReady),
         12 => who().prop_map(Step::Forked),
@@ -191,13 +203,77 @@ fn take(world: &mut World, step: Step) -> Option<()> {
                 world.happens(Event::Load { busy, waiting });
             }
         }
+        Step::SuccessorUp(keeps_all) => {
+            world.fleet.successor?;
+            world.happens(Event::SuccessorUp { keeps_all });
+        }
+        Step::SuccessorEnds(end) => {
+            let pid = world.fleet.successor?.pid;
+            world.successor_ends(pid, end);
+        }
+        Step::PredecessorGone => world.happens(Event::PredecessorGone),
+        Step::Busy(number, seconds) => {
+            let watched = world.fleet.watched();
+            let (slot, _) = *watched.get(number % watched.len().max(1))?;
+            let since = world.now - Duration::from_secs(seconds);
+            world.happens(Event::Tick { busy: vec![(slot, since)] });
+        }
         Step::Time(millis) => world.pass(Duration::from_millis(millis)),
     }
     Some(())
 }
 
-/// Nothing bad happens any more, for long enough that every wait is over.
+/// Nothing boots any more, for long enough that everything that could be given up has been.
+fn nothing_boots(world: &mut World) {
+    for _ in 0..30 {
+        for generation in 1..=world.fleet.newest {
+            world.template_ready(generation);
+        }
+        world.all_forked();
+        while let Some(child) = one_of(world, 0, |child, life| worker(child) && booting(life)) {
+            world.boot_failed(child, ExitCode::AppImport);
+        }
+        for _ in 0..5 {
+            if world.exit.is_none() {
+                world.settle();
+            }
+            if world.exit.is_none() {
+                world.pass(Duration::from_secs(1));
+            }
+        }
+        if world.exit.is_some() {
+            return;
+        }
+    }
+}
+
+/// The reloads that have begun and not been concluded, as the actions say it; none is concluded twice.
+#[derive(Default)]
+struct Pending(BTreeSet<u64>);
+
+impl Pending {
+    fn take(&mut self, world: &mut World) {
+        for action in world.take() {
+            match action {
+                Action::LoadSettings { reload } => assert!(self.0.insert(reload), "{reload} begins twice"),
+                Action::Conclude { reload: Some(reload), .. } => assert!(self.0.remove(&reload), "{reload} ends twice"),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Nothing bad happens any more, for long enough that every wait is over; and no other server is there.
 fn calm(world: &mut World) {
+    if let Some(successor) = world.fleet.successor {
+        world.successor_ends(successor.pid, CLEAN);
+    }
+    if world.exit.is_none() {
+        world.happens(Event::PredecessorGone);
+    }
+    if world.exit.is_some() {
+        return;
+    }
     world.reload = Ok(Limits { max_lifetime: None, ..world.fleet.generations[&world.fleet.target].limits });
     for _ in 0..12 {
         world.calm();
@@ -218,18 +294,27 @@ proptest! {
 
     #[test]
     fn capacity_is_kept_whatever_happens_and_returns_with_calm(
-        first in any_limits(), is_up in any::<bool>(), steps in vec(any_step(), 1..120),
+        first in any_limits(), is_up in any::<bool>(), is_second in any::<bool>(), ends_badly in any::<bool>(), steps in vec(any_step(), 1..120),
     ) {
         let mut world = if is_up { World::up_with(first) } else { World::started(first) };
+        world.fleet.predecessor = is_second.then_some(Predecessor { pid: 40, knows: false });
+        let mut pending = Pending::default();
         for step in steps {
             if world.exit.is_none() {
                 take(&mut world, step);
-                world.take();
+                pending.take(&mut world);
             }
+        }
+        if world.exit.is_none() && ends_badly {
+            nothing_boots(&mut world);
+            pending.take(&mut world);
+            prop_assert!(pending.0.is_empty(), "nobody waits for ever: {:?} in {:?}", pending.0, world.fleet);
         }
         if world.exit.is_none() {
             calm(&mut world);
         }
+        pending.take(&mut world);
+        prop_assert!(pending.0.is_empty(), "every reload is concluded: {:?}", pending.0);
         if world.exit.is_none() {
             let fleet = &world.fleet;
             let wanted = fleet.desired(fleet.target);

@@ -242,6 +242,13 @@ impl World {
         self.happens(Event::Exited { pid, end });
     }
 
+    /// The new server's process ends.
+    pub(crate) fn successor_ends(&mut self, pid: i32, end: End) {
+        self.killed.remove(&pid);
+        self.living.remove(&pid);
+        self.happens(Event::Exited { pid, end });
+    }
+
     /// A signal stops a child's process.
     pub(crate) fn halts(&mut self, child: Child, signal: Signal) {
         let pid = self.fleet.process(child).expect("the child has a process").pid;
