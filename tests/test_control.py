@@ -211,6 +211,18 @@ def test_workers_come_and_go(controlled):
     assert control.ok("workers", "-100") == "workers wanted: 1\n"
 
 
+def test_what_is_refused_returns_1_with_the_reason(controlled):
+    control = controlled("deployed:application", "--drain-delay", "1h", workers=1)
+    stops = control.start("stop")
+    wait_until(lambda: control.status()["phase"] == "stopping", what="the drain delay has begun")
+    for command in (["workers", "+1"], ["reload"], ["reload", "--no-wait"], ["upgrade"]):
+        refused = control.run(*command)
+        assert (refused.returncode, refused.stderr) == (1, "tapsterctl: the server is stopping\n"), command
+    assert control.ok("reopen")
+    assert control.ok("stop", "--quick") == "Tapster has stopped\n"
+    assert result(stops).returncode == 0
+
+
 def test_reopen_opens_the_log_anew_and_names_who_asked(serve, tmp_path):
     log = tmp_path / "error.log"
     control = Control(serve("shapes:function", "--control-socket", NAME, "--error-logfile", str(log), wait=False))
@@ -309,6 +321,9 @@ def test_during_an_upgrade_each_server_is_asked_at_a_socket_of_its_own(upgrades,
     second.path = tmp_path / f"{NAME}.2"
     up.up()
     assert (first.status()["pid"], second.status()["pid"]) == (up.old, up.new)
+    for control, pid in ((first, up.new), (second, up.old)):
+        refused = control.run("upgrade")
+        assert refused.returncode == 1 and f"(pid: {pid})" in refused.stderr, refused
     second.ok("stop")
     up.forget()
     assert first.status()["pid"] == up.new and not second.path.exists()
