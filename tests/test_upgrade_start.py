@@ -7,13 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from harness import TAPSTER, Server, wait_until
 from harness.ports import free_port
-from harness.processes import children
+from harness.processes import alive, children
 from harness.server import clean_environment
 from harness.upgrades import Upgrades, arbiters_state, deploy
 
@@ -117,6 +118,8 @@ class Manager:
         self.socket.settimeout(0.05)
         self.told = []
         self.speakers = set()
+        #: How often each pid has said that its loop turns.
+        self.beats = Counter()
 
     def hear(self):
         """All (pid, assignment) so far but those of which there may be any number."""
@@ -126,6 +129,7 @@ class Manager:
                 data, control, _, _ = self.socket.recvmsg(4096, 256)
                 pid = int.from_bytes(control[0][2][:4], sys.byteorder)
                 self.speakers.add(pid)
+                self.beats[pid] += data == b"WATCHDOG=1"
                 self.told += [(pid, line) for line in data.decode().splitlines() if not line.startswith(often)]
         except TimeoutError:
             return self.told
@@ -226,3 +230,26 @@ def test_a_variable_that_no_server_has_set_is_an_error_that_names_it(serve):
     server.expected_exit = 1
     assert server.wait_exit() == 1
     assert "PREDECESSOR_OF_TAPSTER is set, but" in server.log()
+
+
+def test_the_watchdog_hears_the_new_server_while_the_old_one_finishes_its_requests(upgrades, tmp_path):
+    manager, go_on, started = Manager(tmp_path / "notify"), tmp_path / "go-on", tmp_path / "started"
+    deploy(tmp_path, 1)
+    source = tmp_path / "deployed.py"
+    waits = f"[time.sleep(0.01) for _ in iter(lambda: os.path.exists({str(go_on)!r}), True)]"
+    source.write_text(source.read_text().replace("time.sleep(1)", waits))
+    up = upgrades(env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"})
+    old = up.new
+    with up.server.wire(timeout=30).get(f"/?{started}") as wire:
+        wait_until(started.exists, what="the request runs")
+        new = up.up()
+        manager.hear()
+        assert manager.beats[old] > 0 and manager.beats[new] == 0
+        os.kill(old, signal.SIGQUIT)
+        wait_until(lambda: manager.hear() and manager.beats[new] >= 3, 20, lambda: f"the new one beats: {manager.beats}")
+        assert alive(old), "it is still at its request"
+        go_on.touch()
+        assert wire.reply().text == "1"
+    up.wait_alone()
+    assert manager.hear() == [(old, "READY=1"), (old, f"MAINPID={new}"), (new, "READY=1")]
+    manager.socket.close()

@@ -113,6 +113,8 @@ pub enum Action {
     Disinherit,
     /// Tell the predecessor that this server serves.
     ReportUp,
+    /// Speak to the service manager from now on: the predecessor has told it to listen to this server.
+    BecomeMain,
     /// The predecessor has gone: its pid file, its listeners and the service manager's ear are this server's now.
     TakeOver {
         /// The pid that it had.
@@ -133,7 +135,7 @@ pub enum Notice {
     Reloading,
     /// The server is about to end.
     Stopping,
-    /// Another process is the service's main one from now on, and the only one that is listened to.
+    /// Another process is the service's main one from now on, and the only one that is listened to. It is told so as well.
     MainPid(i32),
     /// One line for `systemctl status`.
     Status(String),

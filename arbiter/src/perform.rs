@@ -144,8 +144,12 @@ impl Stage {
                 Action::Forget { generation } => drop(self.loaded.remove(&generation)),
                 Action::CloseListeners { at_once } => self.close_listeners(at_once),
                 Action::RefuseConnections => self.refuse_connections(),
-                Action::Notify(notice) => self.notify(&notice),
-                Action::Upgrade | Action::Disinherit | Action::ReportUp | Action::TakeOver { .. } => {
+                Action::Notify(notice) => self.notify(&notice, succession),
+                Action::Upgrade
+                | Action::Disinherit
+                | Action::ReportUp
+                | Action::BecomeMain
+                | Action::TakeOver { .. } => {
                     outcome.events.extend(self.perform_beside(&action, succession));
                 }
                 Action::Exit(exit) => outcome.exit = Some(exit),
@@ -178,8 +182,12 @@ impl Stage {
         log::log!(level, "{text}{}", running::clause(&running, stamp::monotonic()));
     }
 
-    fn notify(&mut self, notice: &Notice) {
+    fn notify(&mut self, notice: &Notice, succession: &Succession) {
         self.service.notify(notice);
+        if matches!(notice, Notice::MainPid(_)) {
+            // Else nobody would speak to the manager for as long as this server takes to end.
+            succession.name_main();
+        }
         if *notice == Notice::Ready
             && let Some(background) = self.background.take()
             && let Err(error) = background.ready()

@@ -62,9 +62,13 @@ impl Service {
         Self { line, is_main: false, is_ready: false, status: None, watchdog, next_beat, next_grant }
     }
 
-    /// From now on this process speaks for the unit, and says at once what it has kept.
+    /// From now on this process speaks for the unit, and says at once what it has kept. To say so again changes nothing.
     pub(crate) fn become_main(&mut self) {
-        self.is_main = true;
+        if std::mem::replace(&mut self.is_main, true) {
+            return;
+        }
+        // Whoever spoke before may have been about to.
+        (self.next_beat, self.next_grant) = (Duration::ZERO, Duration::ZERO);
         if shares_pids() {
             // A script that started this process may be what the manager takes for the service.
             self.say(&format!("MAINPID={}", std::process::id()), Duration::ZERO);
@@ -255,6 +259,10 @@ mod tests {
         assert!(said(&manager).is_empty());
         service.become_main();
         assert_eq!(said(&manager), ["STATUS=two", "READY=1"]);
+        service.turn(false, Duration::from_secs(1));
+        assert_eq!(said(&manager), ["WATCHDOG=1"], "at once, whenever the last one would have been due");
+        service.become_main();
+        assert!(said(&manager).is_empty());
     }
 
     #[test]

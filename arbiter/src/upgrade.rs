@@ -181,15 +181,18 @@ impl Succession {
     }
 
     fn hear_predecessor(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
         loop {
-            match self.predecessor.as_ref().map(ToPredecessor::receive) {
+            match self.predecessor.as_ref().map(ToPredecessor::is_named_main) {
+                Some(Ok(())) => events.push(Event::NamedMain),
                 Some(Err(ReceiveError::Closed)) => {
                     self.predecessor = None;
-                    return vec![Event::PredecessorGone];
+                    events.push(Event::PredecessorGone);
+                    return events;
                 }
-                None | Some(Err(ReceiveError::Empty)) => return Vec::new(),
+                None | Some(Err(ReceiveError::Empty)) => return events,
                 // It has nothing more to say to this version.
-                Some(Ok(_) | Err(ReceiveError::Gossip(_))) => {}
+                Some(Err(ReceiveError::Gossip(_))) => {}
             }
         }
     }
@@ -218,6 +221,13 @@ impl Succession {
                 }
                 None | Some(Err(ReceiveError::Empty)) => return events,
             }
+        }
+    }
+
+    /// Tells the successor that the service manager hears it from now on.
+    pub(crate) fn name_main(&self) {
+        if let Some(Err(error)) = self.successor.as_ref().map(ToSuccessor::name_main) {
+            log::warn!("The new server can't be told that it is the service's main process: {error}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a server and the one that is to take its place say to each other: a socket pair, one message each way, and its end.
+//! What a server and the one that is to take its place say to each other: a socket pair, a message or two each way, and its end.
 //!
 //! The two may be of different versions, so this is kept apart from `message`, and what is here changes only with the number in
 //! its first byte. Used by the arbiter at both ends; decides nothing.
@@ -50,6 +50,8 @@ pub struct Up {
 const ESTATE: u8 = 1;
 /// The message that the new server serves, likewise.
 const UP: u8 = 2;
+/// The message that the new server is the service's main process, likewise. A version that does not know it passes it over.
+const MAIN: u8 = 3;
 
 /// Makes a channel. Neither end blocks, and neither outlives an exec(2) until [`ToPredecessor::keep_across_exec`].
 ///
@@ -69,6 +71,14 @@ impl ToSuccessor {
     /// As [`tapster_sys::rights::send`]; `InvalidInput` where it is too long for one message.
     pub fn send(&self, estate: &Estate, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         tapster_sys::rights::send(self.0.as_fd(), &estate.encode()?, fds)
+    }
+
+    /// Says that the service manager has been told to hear the new server from now on.
+    ///
+    /// # Errors
+    /// As [`tapster_sys::rights::send`].
+    pub fn name_main(&self) -> io::Result<()> {
+        tapster_sys::rights::send(self.0.as_fd(), &Writer::new(MAIN).0, &[])
     }
 
     /// What the new server has said.
@@ -112,6 +122,16 @@ impl ToPredecessor {
     /// Where there is nothing; [`ReceiveError::Closed`] once the old server has gone.
     pub fn receive(&self) -> Result<(Estate, Vec<OwnedFd>), ReceiveError> {
         receive(self.0.as_fd(), Estate::decode)
+    }
+
+    /// Hears, after that, that this server is the service's main process.
+    ///
+    /// # Errors
+    /// Where there is nothing, as [`ToPredecessor::receive`]; after [`ReceiveError::Gossip`] the next call goes on.
+    pub fn is_named_main(&self) -> Result<(), ReceiveError> {
+        let is_main =
+            |bytes: &[u8]| Reader::new(bytes).is_some_and(|(kind, fields)| kind == MAIN && fields.is_at_end());
+        receive(self.0.as_fd(), |bytes| is_main(bytes).then_some(())).map(drop)
     }
 }
 
@@ -174,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_messages_survive_the_way_and_the_end_is_seen() {
+    fn all_messages_survive_the_way_and_the_end_is_seen() {
         let (old, new) = pair().unwrap();
         let (kept, _other) = nix::unistd::pipe().unwrap();
         let estate = Estate {
@@ -192,8 +212,13 @@ mod tests {
             assert_eq!(old.receive().unwrap(), up);
         }
         assert!(matches!(old.receive(), Err(ReceiveError::Empty)));
+        assert!(matches!(new.is_named_main(), Err(ReceiveError::Empty)));
+        old.name_main().unwrap();
+        assert!(new.is_named_main().is_ok());
+        old.name_main().unwrap();
+        assert!(matches!(new.receive(), Err(ReceiveError::Gossip(_))), "as a version before hears it");
         drop(old);
-        assert!(matches!(new.receive(), Err(ReceiveError::Closed)));
+        assert!(matches!(new.is_named_main(), Err(ReceiveError::Closed)));
     }
 
     #[test]

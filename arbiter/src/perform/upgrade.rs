@@ -13,6 +13,7 @@ impl Stage {
             Action::ReportUp => {
                 succession.report_up(self.pidfile.as_ref().map(Pidfile::final_path));
             }
+            Action::BecomeMain => self.service.become_main(),
             Action::TakeOver { predecessor } => self.take_over(*predecessor, succession),
             _ => {}
         }

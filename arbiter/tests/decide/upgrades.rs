@@ -420,3 +420,15 @@ fn an_old_server_that_goes_before_the_new_one_is_up_leaves_it_to_boot_alone() {
     world.signal(SIGQUIT);
     assert!(stops(&world, Manner::Quick));
 }
+
+#[test]
+fn the_new_server_speaks_to_the_service_manager_from_when_the_old_one_has_named_it() {
+    let mut world = new_server_up();
+    assert!(!world.has_done(&Action::BecomeMain));
+    world.happens(Event::NamedMain);
+    assert!(world.has_done(&Action::BecomeMain));
+    let took_over = Action::TakeOver { predecessor: OLD };
+    assert!(!world.has_done(&took_over), "the old one still has its pid file");
+    world.happens(Event::PredecessorGone);
+    assert!(world.has_done(&took_over));
+}
