@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import socket
+from contextlib import ExitStack
 
 import pytest
 
@@ -201,6 +203,39 @@ def test_hup_changes_the_address(serve, tmp_path):
         return False
 
     wait_until(refused, what="the old address is closed")
+
+
+def refuses(address):
+    try:
+        socket.create_connection(address, 5).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:
+        return False  # taken in by the kernel just before
+    return False
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_who_waits_at_an_address_that_hup_removes_is_answered_and_nobody_else_is_taken_in(serve, gate, threads):
+    ports = free_port(), free_port()
+    settings = "bind = '127.0.0.1:{}'\nthreads = {}\n".format
+    server = serve("crowd:application", workers=None, bind="", settings=settings(ports[0], threads))
+    server.bind = f"127.0.0.1:{ports[0]}"
+    with ExitStack() as stack:
+        wires = [stack.enter_context(server.wire(30)).get(f"/stay?{gate.path},wait")]
+        gate.wait_inside()
+        wires.append(stack.enter_context(server.wire(30)).get("/note?before"))
+        server.write_settings(settings(ports[1], threads))
+        server.send(signal.SIGHUP)
+        server.wait_log("The reload is complete")
+        wait_until(lambda: refuses(server.address), what="it is closed while the old worker is at its requests")
+        gate.open()
+        assert [wire.reply().status for wire in wires] == [200] * len(wires)
+    assert request(("127.0.0.1", ports[1]), "GET", "/note?after").status == 200
+    # What was closed while its generation lived can be had again.
+    server.write_settings(settings(ports[0], threads))
+    server.reload(workers=1)
+    assert server.get("/note?again").status == 200
 
 
 def test_hup_to_an_address_in_use_keeps_the_old_one(serve, tmp_path):

@@ -106,6 +106,11 @@ pub enum Action {
     },
     /// Have the listeners refuse connections, in whichever process they are still open, and close them.
     RefuseConnections,
+    /// Likewise those that only generations before this one name, which no worker accepts at any more.
+    LeaveAddresses {
+        /// The generation that serves alone.
+        generation: u64,
+    },
     /// Start this program anew, as a server that is to take this one's place, with all its listeners. Answered by
     /// [`Event::Launched`] or [`Event::LaunchFailed`], before anything else.
     Upgrade,

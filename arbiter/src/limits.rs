@@ -30,6 +30,9 @@ pub struct Limits {
     pub drain_delay: Duration,
     /// How long the first worker of a new generation has to be ready until the others follow. Zero while developing.
     pub probation: Duration,
+    /// Whether an address that was listened at before is not one of these settings': what waits there is for older workers to
+    /// accept.
+    pub leaves_addresses: bool,
     /// How many requests a worker is to serve; the worker itself counts them. `None` is no limit, or not known here.
     pub max_requests: Option<u64>,
     /// How long a worker is to serve; `None` is for ever.
@@ -55,6 +58,7 @@ impl Limits {
         reload_batch: 1,
         drain_delay: Duration::ZERO,
         probation: Duration::ZERO,
+        leaves_addresses: false,
         max_requests: None,
         max_lifetime: None,
         max_lifetime_jitter: Duration::ZERO,

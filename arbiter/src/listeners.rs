@@ -123,12 +123,14 @@ impl Listener {
     }
 
     /// Has the kernel refuse connections from now on, whichever processes still hold the socket. A socket that was handed
-    /// to this server is its owner's to refuse with, and one that another server listens at goes on.
-    pub(crate) fn refuse_connections(&self) {
-        if !matches!(self.bind, Bind::Fd(_)) && !self.is_shared.get() {
+    /// to this server is its owner's to refuse with, and one that another server listens at goes on: answers false for these.
+    pub(crate) fn refuse_connections(&self) -> bool {
+        let is_own = !matches!(self.bind, Bind::Fd(_)) && !self.is_shared.get();
+        if is_own {
             // It fails where it refuses already.
             let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
         }
+        is_own
     }
 }
 

@@ -92,6 +92,8 @@ pub(crate) fn limits(settings: &Settings) -> Limits {
         drain_delay: settings.drain_delay,
         // A developer waits for it.
         probation: if settings.reload { Duration::ZERO } else { EARLY },
+        // That takes those of before to tell.
+        leaves_addresses: false,
         max_lifetime: unless_zero(settings.max_lifetime),
         max_lifetime_jitter: settings.max_lifetime_jitter,
         max_requests: Some(settings.max_requests).filter(|&limit| limit > 0),

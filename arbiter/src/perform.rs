@@ -20,7 +20,7 @@ use crate::action::{Action, Notice};
 use crate::channels::Channels;
 use crate::daemon::Background;
 use crate::event::Event;
-use crate::fleet::Child;
+use crate::fleet::{Child, Limits};
 use crate::listeners::Listener;
 use crate::load::{self, Loaded};
 use crate::pidfile::Pidfile;
@@ -144,6 +144,7 @@ impl Stage {
                 Action::Forget { generation } => drop(self.loaded.remove(&generation)),
                 Action::CloseListeners { at_once } => self.close_listeners(at_once),
                 Action::RefuseConnections => self.refuse_connections(),
+                Action::LeaveAddresses { generation } => self.leave_addresses(generation),
                 Action::Notify(notice) => self.notify(&notice, succession),
                 Action::Upgrade
                 | Action::Disinherit
@@ -261,7 +262,9 @@ impl Stage {
         let open = self.open();
         match load::reload(&self.sources, &open, &mut self.inherited) {
             Ok(loaded) => {
-                let limits = load::limits(&loaded.settings);
+                let stays = |listener: &Rc<Listener>| loaded.listeners.iter().any(|named| Rc::ptr_eq(named, listener));
+                let leaves_addresses = !open.iter().all(stays);
+                let limits = Limits { leaves_addresses, ..load::limits(&loaded.settings) };
                 self.waiting = Some(loaded);
                 Event::SettingsLoaded { limits }
             }
@@ -293,6 +296,18 @@ impl Stage {
         if at_once {
             self.closing.clear();
         }
+    }
+
+    /// A socket that was handed over, or that another server has too, is closed with its last generation.
+    fn leave_addresses(&mut self, generation: u64) {
+        let mut older = self.loaded.split_off(&generation);
+        std::mem::swap(&mut older, &mut self.loaded);
+        let named: Vec<_> = self.loaded.values().flat_map(|loaded| &loaded.listeners).map(Rc::clone).collect();
+        let is_kept = |listener: &Rc<Listener>| {
+            named.iter().any(|one| Rc::ptr_eq(one, listener)) || !listener.refuse_connections()
+        };
+        older.values_mut().for_each(|loaded| loaded.listeners.retain(is_kept));
+        self.loaded.append(&mut older);
     }
 
     fn refuse_connections(&mut self) {

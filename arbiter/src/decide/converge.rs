@@ -170,7 +170,7 @@ impl Turn<'_> {
     fn retire(&mut self, slot: u32, why: Why) {
         let within = self.graceful_timeout();
         self.say(Level::Info, Child::Worker(slot), "retires", &why.to_string());
-        self.end(Child::Worker(slot), within + FINALISATION, retire(within, false), why);
+        self.end(Child::Worker(slot), within + FINALISATION, retire(within, self.must_empty(slot)), why);
     }
 
     /// The slots of the workers that serve, of generations before `number`, by generation and age.

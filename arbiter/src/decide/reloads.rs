@@ -10,7 +10,7 @@ use log::Level;
 
 use super::turn::Turn;
 use crate::action::{Action, Notice};
-use crate::fleet::{Generation, Limits, Phase, Worker};
+use crate::fleet::{Child, Generation, Limits, Phase, Worker};
 
 impl Turn<'_> {
     /// Settings and code are to be loaded anew; `name` says who asks.
@@ -143,11 +143,36 @@ impl Turn<'_> {
         }
     }
 
+    fn serves_alone(&self, proven: u64) -> bool {
+        let is_older = |worker: &Worker| worker.generation < proven && worker.is_ready();
+        !self.fleet.workers.values().any(is_older)
+    }
+
+    /// Whether a worker that retires has to accept first what waits, since no newer one listens everywhere where it does.
+    pub(super) fn must_empty(&self, slot: u32) -> bool {
+        let generation = self.fleet.generation_of(Child::Worker(slot));
+        self.fleet.proven().is_some_and(|proven| generation < proven && self.leaves_addresses(proven))
+    }
+
+    /// A worker has accepted what waited, and accepts no more: nobody does at addresses that no worker that serves knows.
+    pub(super) fn drained(&mut self) {
+        match self.fleet.phase {
+            Phase::Stopping { .. } => self.act(Action::RefuseConnections),
+            Phase::Up { proven } if self.serves_alone(proven) && self.leaves_addresses(proven) => {
+                self.act(Action::LeaveAddresses { generation: proven });
+            }
+            Phase::Starting | Phase::Up { .. } => {}
+        }
+    }
+
+    fn leaves_addresses(&self, generation: u64) -> bool {
+        self.fleet.generations.get(&generation).is_some_and(|one| one.limits.leaves_addresses)
+    }
+
     /// Concludes the reload once the new generation serves alone, and takes up what was asked for meanwhile.
     pub(super) fn follow_up(&mut self) {
         let Phase::Up { proven } = self.fleet.phase else { return };
-        let is_older = |(_, worker): (&u32, &Worker)| worker.generation < proven && worker.is_ready();
-        let is_complete = proven == self.fleet.target && !self.fleet.workers.iter().any(is_older);
+        let is_complete = proven == self.fleet.target && self.serves_alone(proven);
         if !self.fleet.reloads.under_way.is_empty() && !self.fleet.reloads.is_loading && is_complete {
             self.log(Level::Info, format!("The reload is complete: generation {proven} serves alone"));
             self.conclude(Ok(proven));

@@ -48,7 +48,7 @@ impl Turn<'_> {
             (Child::Worker(slot), Report::WorkerReady) => self.worker_ready(slot),
             // The worker that is first to find the queues empty; one that is in the midst of a request could not close its
             // end of the listeners for as long as that takes.
-            (Child::Worker(_), Report::Drained) if self.is_stopping() => self.act(Action::RefuseConnections),
+            (Child::Worker(_), Report::Drained) => self.drained(),
             (Child::Worker(slot), Report::Stuck { spent_ms, running, request }) => {
                 self.stuck(slot, Duration::from_millis(spent_ms), running, &request);
             }

@@ -6,7 +6,7 @@ use log::Level;
 use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM};
 use tapster::action::Notice;
 use tapster::fleet::{Child, Limits, Worker};
-use tapster_ipc::{ExitCode, Order};
+use tapster_ipc::{ExitCode, Order, Report};
 
 use crate::world::{SIGSEGV, World, limits};
 
@@ -319,4 +319,29 @@ fn one_that_rolls_and_may_boot_for_ever_is_not_waited_for() {
     assert_eq!(world.concluded(), [Err("generation 2 gave way to generation 3 before it served alone".into())]);
     world.calm();
     assert_eq!((world.concluded()[1..].to_vec(), world.serving(3), world.fleet.ready()), (vec![Ok(3)], 4, 4));
+}
+
+#[test]
+fn old_workers_accept_what_waits_at_an_address_that_is_left_and_nobody_is_taken_in_after_the_last() {
+    for leaves_addresses in [false, true] {
+        let mut world = World::up(2);
+        world.reload = Ok(Limits { leaves_addresses, ..limits(2) });
+        world.signal(SIGHUP);
+        world.template_ready(2);
+        world.all_forked();
+        world.proves(2);
+        let retired = |world: &World| {
+            world.told(|order| matches!(order, Order::Retire { drain, .. } if *drain == leaves_addresses))
+        };
+        assert_eq!(retired(&world), [Child::Worker(0)]);
+        world.report(Child::Worker(0), Report::Drained);
+        let left = Action::LeaveAddresses { generation: 2 };
+        assert!(!world.has_done(&left), "another old worker accepts there");
+        world.all_ready();
+        assert_eq!(retired(&world), [Child::Worker(0), Child::Worker(1)]);
+        assert_eq!(world.concluded(), [Ok(2)]);
+        assert!(!world.has_done(&left), "somebody may wait");
+        world.report(Child::Worker(1), Report::Drained);
+        assert_eq!(world.has_done(&left), leaves_addresses);
+    }
 }
