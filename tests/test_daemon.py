@@ -119,6 +119,23 @@ def test_the_command_waits_for_the_first_worker(command):
     assert command.get("/hello").status == 200
 
 
+def test_why_an_upgrade_fails_is_in_the_log(command):
+    assert command.run()[0] == 0
+    server = command.server
+    (command.folder / "tapster.toml").write_text("thread = 2\n")
+    os.kill(server, signal.SIGUSR2)
+    wait_until(lambda: "The new server died before it was ready" in command.log(), 20, command.log)
+    assert "did you mean `threads`?" in command.log()
+    (command.folder / "tapster.toml").unlink()
+    os.kill(server, signal.SIGUSR2)
+    wait_until(lambda: "The new server serves beside this one" in command.log(), 20, command.log)
+    (new,) = (pid for pid in children(server) if open_files(pid).get(2) == "/dev/null")
+    os.kill(server, signal.SIGQUIT)
+    wait_until(lambda: command.server == new, 20, command.log)
+    os.kill(new, signal.SIGTERM)
+    command.wait_gone()
+
+
 @pytest.mark.parametrize(
     ("app", "status", "told"),
     [

@@ -95,6 +95,15 @@ impl Background {
     }
 }
 
+/// A successor's standard error stream is the log of the server before it, which has had to say no more than why it can't start.
+/// With the log open, the stream would only hold that file when it is rotated.
+///
+/// # Errors
+/// The errno of open(2) or dup2(2).
+pub(crate) fn leave_stderr() -> io::Result<()> {
+    Ok(dup2_stderr(File::options().write(true).open("/dev/null")?)?)
+}
+
 /// Waits until the server is ready, or else for its end, which is told.
 fn wait_for(pid: i32, mut server: PipeReader, log: &Log) -> ExitCode {
     if server.read_exact(&mut [0]).is_ok() {

@@ -47,6 +47,12 @@ pub fn serve(settings: Settings, sources: Sources, inherited: Inherited, heritag
         complain(&reason);
         return ExitCode::Failed;
     }
+    if settings.daemon
+        && heritage.is_some()
+        && let Err(error) = daemon::leave_stderr()
+    {
+        log::error!("The standard error stream can't be left: {error}");
+    }
     match start_and_supervise(settings, sources, inherited, background, heritage) {
         Ok(exit) => exit,
         Err(reason) => {

@@ -20,8 +20,8 @@ use std::rc::{Rc, Weak};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use tapster_config::{Bind, Sources};
-use tapster_ipc::ReceiveError;
 use tapster_ipc::succession::{Estate, Heirloom, ToPredecessor, ToSuccessor, Up, pair};
+use tapster_ipc::{ReceiveError, logging};
 use tapster_sys::fds::Inherited;
 use tapster_sys::{environment, signals};
 
@@ -142,11 +142,11 @@ impl Succession {
         Ok(())
     }
 
-    /// Starts the new server, and returns its pid.
+    /// Starts the new server, and returns its pid. `is_daemon` is whether this one is in the background.
     ///
     /// # Errors
     /// What could not be done, and the system's reason.
-    pub(crate) fn launch(&mut self, program: &Program, open: &[Rc<Listener>]) -> Result<i32, String> {
+    pub(crate) fn launch(&mut self, program: &Program, open: &[Rc<Listener>], is_daemon: bool) -> Result<i32, String> {
         if std::process::id() == 1 {
             return Err("it is process 1, with whose end a container ends: replace the container by one of the new program, and \
                         stop this one then"
@@ -164,7 +164,7 @@ impl Succession {
             .map_err(failed("its channel can't be polled"))?;
         // From here on nothing is forked but the new server, so nobody else keeps its end.
         theirs.keep_across_exec().map_err(failed("its channel can't be passed to it"))?;
-        let pid = program.start(theirs.as_raw_fd())?;
+        let pid = program.start(theirs.as_raw_fd(), is_daemon)?;
         open.iter().for_each(|listener| listener.share(true));
         self.bequeathed = open.iter().map(Rc::downgrade).collect();
         self.successor = Some(ours);
@@ -288,10 +288,14 @@ impl Program {
     }
 
     /// Starts it with a descriptor that it is to find, and returns its pid. Its end is the reaper's to see.
-    fn start(&self, channel: i32) -> Result<i32, String> {
+    fn start(&self, channel: i32, is_daemon: bool) -> Result<i32, String> {
         let mut command = Command::new(&self.path);
         command.arg0(&self.name).args(&self.args).current_dir(&self.cwd).env(VARIABLE, channel.to_string());
         signals::start_afresh(&mut command);
+        // In the background there is no other place for what it has to say before its own log is open.
+        if let Some(log) = logging::duplicate().ok().flatten().filter(|_| is_daemon) {
+            command.stderr(log);
+        }
         let started = signals::block_all().and_then(|()| {
             // A signal that came before the exec would run this server's handler in the child.
             let started = command.spawn();

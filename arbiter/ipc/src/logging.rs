@@ -131,6 +131,24 @@ pub fn descriptor() -> Option<RawFd> {
     SINK.lock().unwrap_or_else(PoisonError::into_inner).file.as_ref().map(|file| file.file.as_raw_fd())
 }
 
+/// Another descriptor of the log's file, for a process that is to complain there; `None` where the log is the standard error
+/// stream.
+///
+/// # Errors
+/// The errno of fcntl(2).
+pub fn duplicate() -> io::Result<Option<OwnedFd>> {
+    let _gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner);
+    sink.file.as_ref().map(|file| file.file.try_clone()).transpose()
+}
+
+/// Whether the last line that was to be written is not in the log.
+#[must_use]
+pub fn has_lost() -> bool {
+    let _gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
+    SINK.lock().unwrap_or_else(PoisonError::into_inner).lost > 0
+}
+
 /// A logger that is used by one thread at a time, behind [`GATE`].
 struct Gated(env_logger::Logger);
 

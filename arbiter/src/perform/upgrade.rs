@@ -21,7 +21,7 @@ impl Stage {
     }
 
     fn upgrade(&self, succession: &mut Succession) -> Event {
-        match succession.launch(&self.program, &self.open()) {
+        match succession.launch(&self.program, &self.open(), self.original.daemon) {
             Ok(pid) => Event::Launched { pid },
             Err(reason) => Event::LaunchFailed { reason },
         }
