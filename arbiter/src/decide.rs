@@ -50,6 +50,7 @@ pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
         Event::Launched { pid } => turn.launched(pid),
         Event::LaunchFailed { reason } => turn.launch_failed(&reason),
         Event::SuccessorUp { keeps_all } => turn.successor_up(keeps_all),
+        Event::SuccessorLacks => turn.successor_lacks(),
         Event::NamedMain => turn.act(Action::BecomeMain),
         Event::PredecessorGone => turn.predecessor_gone(),
         Event::Measured { sizes } => turn.measured(&sizes),

@@ -104,6 +104,8 @@ pub enum Event {
         /// Whether it listens at all addresses at which this server did when it was started.
         keeps_all: bool,
     },
+    /// A reload has opened an address that the successor does not listen at.
+    SuccessorLacks,
     /// The server whose place this one takes stops, and has named this one to the service manager.
     NamedMain,
     /// The server whose place this one takes has gone.

@@ -139,7 +139,7 @@ impl Stage {
                 }
                 Action::Discard { child } => self.discard(child, channels),
                 Action::LoadSettings { .. } => outcome.events.push_back(self.load_settings()),
-                Action::Adopt { generation } => self.adopt(generation),
+                Action::Adopt { generation } => outcome.events.extend(self.adopt(generation, succession)),
                 Action::Follow { generation } => self.follow(generation),
                 Action::Forget { generation } => drop(self.loaded.remove(&generation)),
                 Action::CloseListeners { at_once } => self.close_listeners(at_once),
@@ -272,12 +272,13 @@ impl Stage {
         }
     }
 
-    fn adopt(&mut self, generation: u64) {
-        let Some(loaded) = self.waiting.take() else { return };
+    fn adopt(&mut self, generation: u64, succession: &mut Succession) -> Option<Event> {
+        let loaded = self.waiting.take()?;
         for (key, reason) in self.original.needing_restart(&loaded.settings) {
             log::warn!("The setting {key} has changed, but stays as it was until a restart: {reason}");
         }
         self.loaded.insert(generation, loaded);
+        succession.lacks(&self.open()).then_some(Event::SuccessorLacks)
     }
 
     fn follow(&self, generation: u64) {

@@ -119,6 +119,8 @@ pub(crate) struct Succession {
     successor: Option<ToSuccessor>,
     /// What the successor has of this server, in the order in which it was sent.
     bequeathed: Vec<Weak<Listener>>,
+    /// Whether this server listens somewhere where the successor does not.
+    has_more: bool,
     /// The pid file that the successor takes over.
     claimed: PathBuf,
 }
@@ -128,7 +130,7 @@ impl Succession {
     #[must_use]
     pub(crate) fn new(registry: Registry) -> Self {
         let (inherited, bequeathed, claimed) = (Vec::new(), Vec::new(), PathBuf::new());
-        Self { registry, predecessor: None, inherited, successor: None, bequeathed, claimed }
+        Self { registry, predecessor: None, inherited, successor: None, bequeathed, has_more: false, claimed }
     }
 
     /// Hears the predecessor's end from now on. What of its sockets this server has not taken is closed.
@@ -167,6 +169,7 @@ impl Succession {
         let pid = program.start(theirs.as_raw_fd(), is_daemon)?;
         open.iter().for_each(|listener| listener.share(true));
         self.bequeathed = open.iter().map(Rc::downgrade).collect();
+        self.has_more = false;
         self.successor = Some(ours);
         Ok(pid)
     }
@@ -203,15 +206,14 @@ impl Succession {
             match self.successor.as_ref().map(ToSuccessor::receive) {
                 Some(Ok(up)) => {
                     let keeps = |number: usize| up.kept.iter().any(|&kept| usize::try_from(kept) == Ok(number));
-                    let mut keeps_all = true;
                     let left = self.bequeathed.iter().enumerate().filter(|(number, _)| !keeps(*number));
                     for listener in left.filter_map(|(_, listener)| listener.upgrade()) {
                         log::info!("The new server does not listen at {}", listener.bind());
                         listener.share(false);
-                        keeps_all = false;
+                        self.has_more = true;
                     }
                     self.claimed = up.pid_file.into();
-                    events.push(Event::SuccessorUp { keeps_all });
+                    events.push(Event::SuccessorUp { keeps_all: !self.has_more });
                 }
                 Some(Err(ReceiveError::Gossip(what))) => log::warn!("The new server sent what is no message: {what}"),
                 Some(Err(ReceiveError::Closed)) => {
@@ -222,6 +224,13 @@ impl Succession {
                 None | Some(Err(ReceiveError::Empty)) => return events,
             }
         }
+    }
+
+    /// A reload of this server has opened these listeners: answers whether the successor, if there is one, lacks one of them.
+    pub(crate) fn lacks(&mut self, open: &[Rc<Listener>]) -> bool {
+        let has = |listener: &Rc<Listener>| self.bequeathed.iter().any(|one| one.as_ptr() == Rc::as_ptr(listener));
+        self.has_more |= self.successor.is_some() && !open.iter().all(has);
+        self.has_more
     }
 
     /// Tells the successor that the service manager hears it from now on.

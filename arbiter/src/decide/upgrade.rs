@@ -100,6 +100,13 @@ impl Turn<'_> {
         }
     }
 
+    /// This server listens where the successor does not.
+    pub(super) fn successor_lacks(&mut self) {
+        if let Some(Successor { stage: Stage::Up { keeps_all }, .. }) = &mut self.fleet.successor {
+            *keeps_all = false;
+        }
+    }
+
     /// Answers whether the process that has ended was the successor.
     pub(super) fn successor_exited(&mut self, pid: i32, end: End) -> bool {
         let Some(successor) = self.fleet.successor.filter(|successor| successor.pid == pid) else { return false };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use log::Level;
 use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM};
-use tapster::action::Notice;
+use tapster::action::{Action, Notice};
 use tapster::fleet::{Child, Limits, Worker};
 use tapster_ipc::{ExitCode, Order, Report};
 

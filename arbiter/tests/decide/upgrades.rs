@@ -422,6 +422,14 @@ fn an_old_server_that_goes_before_the_new_one_is_up_leaves_it_to_boot_alone() {
 }
 
 #[test]
+fn a_reload_that_opens_an_address_which_the_new_server_lacks_has_the_queues_emptied_at_the_hand_over() {
+    let (mut world, _) = beside(true);
+    world.happens(Event::SuccessorLacks);
+    world.signal(SIGQUIT);
+    assert_eq!(world.told(|order| matches!(order, Order::Retire { drain: true, .. })).len(), 2);
+}
+
+#[test]
 fn the_new_server_speaks_to_the_service_manager_from_when_the_old_one_has_named_it() {
     let mut world = new_server_up();
     assert!(!world.has_done(&Action::BecomeMain));
