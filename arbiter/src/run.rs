@@ -164,6 +164,7 @@ fn takes_long(fleet: &Fleet) -> bool {
     let boots_in_time = || fleet.generations.get(&fleet.target).is_some_and(|target| target.limits.boot.is_some());
     match fleet.phase {
         Phase::Starting => boots_in_time(),
+        // A stop that has been announced has begun for the manager.
         Phase::Up { .. } => fleet.stops_at.is_some() || fleet.is_reloading() && boots_in_time(),
         Phase::Stopping { .. } => true,
     }

@@ -101,7 +101,7 @@ macro_rules! workers {
                    `Connection: close`, so that clients with open connections come back elsewhere; workers that die are \
                    replaced, and reloads and resizing are refused. A second TERM, INT or QUIT ends the wait. What stops \
                    the server must have patience for this and `graceful_timeout` together \
-                   (`terminationGracePeriodSeconds`); systemd is asked for it.",
+                   (`terminationGracePeriodSeconds`); systemd is asked for it, where `Type=notify` is set.",
             value: "DURATION",
         }
         reload_batch: u32 = 1; Whole { min: 1, max: 1024 };
