@@ -8,7 +8,7 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tapster_sys::stamp;
 
@@ -151,11 +151,26 @@ impl Line {
             return sent.map(drop);
         }
         // Polling a socket that is not connected would not tell of its reader; sending in blocking mode waits for it.
-        self.socket.set_write_timeout(Some(patience))?;
         self.socket.set_nonblocking(false)?;
-        let sent = self.socket.send_to_addr(message.as_bytes(), &self.address);
+        let sent = self.send_within(message, patience);
         self.socket.set_nonblocking(true)?;
-        sent.map(drop)
+        sent
+    }
+
+    fn send_within(&self, message: &str, patience: Duration) -> io::Result<()> {
+        let begun = Instant::now();
+        loop {
+            let left = patience.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.socket.set_write_timeout(Some(left))?;
+            match self.socket.send_to_addr(message.as_bytes(), &self.address) {
+                // A signal came, as for each child that ends; with a time limit the kernel does not go on by itself.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                sent => return sent.map(drop),
+            }
+        }
     }
 }
 
