@@ -40,6 +40,8 @@ pub(crate) struct Stage {
     scoreboard: Scoreboard,
     /// What each generation was made from.
     loaded: BTreeMap<u64, Loaded>,
+    /// The generation that serves, whose settings the arbiter follows.
+    followed: u64,
     /// What was loaded and is no generation's yet.
     waiting: Option<Loaded>,
     /// The service manager, if there is one.
@@ -83,6 +85,7 @@ impl Stage {
             original,
             scoreboard,
             loaded: BTreeMap::from([(1, first)]),
+            followed: 1,
             waiting: None,
             service: Service::of_process(),
             background: None,
@@ -164,7 +167,8 @@ impl Stage {
             Ok(Some(path)) => {
                 log::info!("{by}: the log {} has been opened anew", path.display());
                 // Before the workers are told, who open it as the user that they run as.
-                let identity = self.loaded.values().next_back().map(|loaded| &loaded.identity);
+                let loaded = self.loaded.get(&self.followed).or_else(|| self.loaded.values().next_back());
+                let identity = loaded.map(|loaded| &loaded.identity);
                 let given = identity.map(|identity| logging::open(&path).and_then(|file| identity.give(&file, &path)));
                 if let Some(Err(error)) = given {
                     log::error!("{by}: the log {} can't be made that of `user`: {error}", path.display());
@@ -281,7 +285,8 @@ impl Stage {
         succession.lacks(&self.open()).then_some(Event::SuccessorLacks)
     }
 
-    fn follow(&self, generation: u64) {
+    fn follow(&mut self, generation: u64) {
+        self.followed = generation;
         let followed = self.loaded.get(&generation).map(|loaded| load::start_log(&loaded.settings));
         if let Some(Err(reason)) = followed {
             log::error!("The log stays where it is: {reason}");
