@@ -28,6 +28,10 @@ pub(crate) struct Identity {
 /// The capabilities (capabilities(7)) without which nobody becomes another user, or ends that user's processes.
 const NEEDED: [(u32, &str); 3] = [(5, "CAP_KILL"), (6, "CAP_SETGID"), (7, "CAP_SETUID")];
 
+/// The number that stands for "leave it as it is" where an id is to be changed (setresuid(2), chown(2)).
+const NOBODY_AT_ALL: u32 = u32::MAX;
+const NO_NUMBER: &str = "this number can't be anybody's, since the kernel takes it for `no change`";
+
 impl Identity {
     /// Whom the settings name.
     ///
@@ -120,6 +124,9 @@ impl Account {
 
 fn account(text: &str) -> Result<Account, String> {
     let number = text.parse().ok().map(Uid::from_raw);
+    if number.is_some_and(|uid| uid.as_raw() == NOBODY_AT_ALL) {
+        return Err(format!("user = {text:?}: {NO_NUMBER}"));
+    }
     let found = number.map_or_else(|| User::from_name(text), User::from_uid);
     match (found, number) {
         (Ok(Some(user)), _) => Ok(Account {
@@ -137,6 +144,9 @@ fn account(text: &str) -> Result<Account, String> {
 
 fn group_id(text: &str) -> Result<Gid, String> {
     if let Ok(number) = text.parse() {
+        if number == NOBODY_AT_ALL {
+            return Err(format!("group = {text:?}: {NO_NUMBER}"));
+        }
         return Ok(Gid::from_raw(number));
     }
     match Group::from_name(text) {
@@ -200,6 +210,14 @@ mod tests {
     fn a_number_without_a_name_needs_a_group() {
         let error = Identity::of(&settings(Some("3999999999"), None)).unwrap_err();
         assert!(error.contains("say by `group`"), "{error}");
+    }
+
+    #[test]
+    fn the_number_that_changes_nothing_is_refused() {
+        for (user, group) in [(Some("4294967295"), Some("1")), (None, Some("4294967295"))] {
+            let error = Identity::of(&settings(user, group)).unwrap_err();
+            assert!(error.contains("4294967295") && error.contains("can't be anybody's"), "{error}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::decide::decide;
 use crate::event::Event;
 use crate::event_loop::EventLoop;
 use crate::fleet::{Fleet, Phase};
+use crate::identity::Identity;
 use crate::listeners::Patience;
 use crate::load;
 use crate::memory::{self, Gauge};
@@ -77,6 +78,8 @@ fn start_and_supervise(
     // Signals first: from here on one ends the server in order, and leaves no file behind.
     let mut event_loop = EventLoop::new().map_err(system("can't take over the signals"))?;
     signals::unblock_all().map_err(system("can't unblock the signals"))?;
+    // Before there is anything that others see, of a server that can't be.
+    Identity::of(&settings)?;
     let write = if heritage.is_some() { Pidfile::write_second } else { Pidfile::write };
     let pidfile = settings.pid.as_deref().map(write).transpose()?;
     lifeline::adopt_orphans().map_err(system("can't become the workers' adopter (PR_SET_CHILD_SUBREAPER)"))?;
