@@ -50,3 +50,9 @@ def test_a_start_that_hangs_leaves_its_python_stack_in_the_log(tmp_path, preload
     assert done.returncode == 3
     assert "boot_timeout = 1 s" in done.stderr
     assert 'hangs.py", line 4 in connect' in done.stderr
+
+
+def test_why_a_server_does_not_start_is_on_the_terminal_where_the_log_takes_nothing(tmp_path):
+    ended = run_tapster("--error-logfile", "/dev/full", "--bind", "unix:/no/such/folder/socket", "ops:app", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "/no/such/folder/socket" in ended.stderr and "the log can't be written" in ended.stderr

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tapster_config::{Settings, Sources};
-use tapster_ipc::{ExitCode, Slot};
+use tapster_ipc::{ExitCode, Slot, logging};
 use tapster_sys::fds::Inherited;
 use tapster_sys::{lifeline, signals, stamp};
 
@@ -58,6 +58,9 @@ pub fn serve(settings: Settings, sources: Sources, inherited: Inherited, heritag
         Ok(exit) => exit,
         Err(reason) => {
             log::error!("{reason}");
+            if logging::has_lost() {
+                complain(&format!("{reason} (the log can't be written)"));
+            }
             ExitCode::Failed
         }
     }
