@@ -5,9 +5,10 @@
 
 mod probe;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, eaccess};
+use nix::unistd::{AccessFlags, eaccess, geteuid};
 
 use crate::door::executable;
 
@@ -47,7 +48,14 @@ fn named(setting: &Path) -> Result<PathBuf, String> {
     if is_executable(&path) {
         return Ok(path);
     }
-    let reason = if path.exists() { "is not a program that may be run" } else { "does not exist" };
+    let reason = match path.try_exists() {
+        Ok(true) => "is not a program that may be run",
+        Ok(false) => "does not exist",
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            &format!("is out of reach for uid {}, which may not enter one of the folders on the way", geteuid())
+        }
+        Err(error) => &format!("can't be looked at ({error})"),
+    };
     Err(format!("{} {reason} (setting python = {:?})", path.display(), shown.to_string()))
 }
 
