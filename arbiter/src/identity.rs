@@ -1,7 +1,8 @@
 //! As whom the application runs, by the settings `user`, `group`, `initgroups` and `umask`.
 //!
 //! Looked up by the arbiter, at the start and at each reload, so that what is wrong with it is known before anything has
-//! changed; taken on by the template (`door`). The arbiter itself stays what it is. Called by `load` and `check`.
+//! changed; taken on by the template (`door`). The arbiter itself stays what it is. Called by `load`,
+//! `check`, `run` before anything is opened, and `perform` when the log is.
 
 use std::ffi::CString;
 use std::fs::File;

@@ -1,6 +1,7 @@
 //! The listening sockets: bound, shared between generations, closed when no generation names them.
 //!
-//! Never accepts a connection: workers do. Called by `load` with the addresses that the settings name.
+//! Never accepts a connection: workers do. Called by `load` with the addresses that the settings name, by
+//! `control` with that of its socket, by `upgrade` with what another server has, and by `perform` when they are closed.
 
 mod bound;
 mod error;

@@ -1,6 +1,7 @@
 //! How long to wait after a failure before the next trial: 100 ms at first, doubled each time, 30 s at most.
 //!
-//! Only arithmetic. Each generation has one for processes that don't become ready and one for those that don't last.
+//! Only arithmetic. Each generation has one for processes that don't become ready, one for those that don't
+//! last, and one for those that are worn too soon. Called by `decide/failures` and `decide/recycling`, asked by `fleet`.
 
 use std::time::Duration;
 
