@@ -27,6 +27,22 @@ def application(environ, start_response):
 '''
 
 
+CLOSES = '''
+import os, sys
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/close":
+        links = {number: os.path.realpath(f"/proc/self/fd/{number}") for number in map(int, os.listdir("/proc/self/fd"))}
+        (hears,) = (number for number, link in links.items() if link.endswith("inotify"))
+        # With what wakes the thread behind it.
+        os.closerange(hears, hears + 3)
+        sys.path.insert(0, "apart")
+        import module
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"open"]
+'''
+
+
 def write(path, text):
     """Saves a file as a simple editor does: in place."""
     path.write_text(text)
@@ -345,6 +361,19 @@ def watching_threads(server):
                 name = file.read().strip()
             found += [name] if name.startswith(("tapster-watch", "notify")) else []
     return found
+
+
+@preload_or_not
+def test_where_the_application_has_closed_what_hears_of_changes_the_files_are_looked_at(start, site, preload):
+    (site / "apart").mkdir()
+    write(site / "apart" / "module.py", "")
+    write(site / "site_app.py", CLOSES)
+    server = start(preload=preload)
+    assert server.get("/close").text == "open"
+    server.wait_log("looks at all files each second, since the descriptors")
+    write(site / "site_app.py", APP.format(text="new"))
+    answers(server, "new.0")
+    assert "panicked" not in server.log()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])

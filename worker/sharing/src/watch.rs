@@ -4,6 +4,7 @@
 //! steps. What a change means is its maker's to say. Used by the worker where `reload` is on.
 
 mod files;
+mod kernel;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,11 +16,12 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::SigSet;
-use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
-use notify::{Config, Event, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::Event;
+use notify::event::{EventKind, ModifyKind};
 use tapster_sys::stamp::monotonic;
 
 use files::Files;
+use kernel::{Heard, Kernel};
 
 /// For so long nothing must happen before the files are looked at.
 const QUIET: Duration = Duration::from_millis(100);
@@ -39,7 +41,7 @@ pub struct Watch {
 pub type Tell = Box<dyn FnMut(&Path, Duration) + Send>;
 
 enum Message {
-    Happened(notify::Result<Event>),
+    Heard(Heard),
     Add { paths: Vec<PathBuf>, since: SystemTime },
     End,
 }
@@ -86,7 +88,7 @@ impl Watch {
 struct Watching {
     files: Files,
     /// None where the system has none left.
-    watcher: Option<RecommendedWatcher>,
+    kernel: Option<Kernel>,
     /// The folders that the kernel tells of, each with what tells it from another of that name.
     watched: BTreeMap<PathBuf, Identity>,
     /// Whether there are folders of which it does not.
@@ -112,13 +114,9 @@ impl Burst {
 
 impl Watching {
     fn new(extra: Vec<PathBuf>, events: Sender<Message>, tell: Tell) -> Self {
-        let handler = move |event: notify::Result<Event>| {
-            if event.as_ref().map_or(true, |event| !is_mere_look(event)) {
-                let _ = events.send(Message::Happened(event));
-            }
-        };
-        let (watcher, is_blind) = match RecommendedWatcher::new(handler, Config::default()) {
-            Ok(watcher) => (Some(watcher), false),
+        let ear = move |heard| drop(events.send(Message::Heard(heard)));
+        let (kernel, is_blind) = match Kernel::new(ear) {
+            Ok(kernel) => (Some(kernel), false),
             Err(error) => {
                 log::warn!(
                     "reload looks at all files each second, since the kernel can't tell of changes: {error}{LIMITS}"
@@ -126,7 +124,7 @@ impl Watching {
                 (None, true)
             }
         };
-        Self { files: Files::new(extra), watcher, watched: BTreeMap::new(), is_blind, tell }
+        Self { files: Files::new(extra), kernel, watched: BTreeMap::new(), is_blind, tell }
     }
 
     fn run(&mut self, receiver: &Receiver<Message>) {
@@ -140,13 +138,16 @@ impl Watching {
                 None => Duration::from_secs(3600),
             };
             match receiver.recv_timeout(patience) {
-                Ok(Message::Happened(Ok(event))) => {
+                Ok(Message::Heard(Heard::Happened(Ok(event)))) => {
                     if self.concerns(&event) {
                         let now = Burst::now();
                         burst = Some(Burst { first: burst.unwrap_or(now).first, ..now });
                     }
                 }
-                Ok(Message::Happened(Err(error))) => log::debug!("reload may not hear of a change: {error}"),
+                Ok(Message::Heard(Heard::Happened(Err(error)))) => {
+                    log::debug!("reload may not hear of a change: {error}");
+                }
+                Ok(Message::Heard(Heard::NoMore)) => self.lose(),
                 Ok(Message::Add { paths, since }) => {
                     self.add(paths, since);
                     // As at the beginning.
@@ -179,26 +180,28 @@ impl Watching {
 
     /// Has the kernel tell of the folders that there are now.
     fn follow(&mut self) {
-        let Some(watcher) = &mut self.watcher else { return };
+        let Some(kernel) = &mut self.kernel else { return };
         let wanted = self.files.folders();
         let gone: Vec<_> = self.watched.keys().filter(|folder| !wanted.contains(*folder)).cloned().collect();
         for folder in gone {
             self.watched.remove(&folder);
-            // It fails where the folder itself is gone.
-            let _ = watcher.unwatch(&folder);
+            kernel.unwatch(&folder);
         }
         let mut failure = None;
         for folder in wanted {
             let Some(identity) = identity(&folder) else { continue };
             match self.watched.get(&folder) {
                 Some(known) if *known == identity => continue,
-                Some(_) => drop(watcher.unwatch(&folder)),
+                Some(_) => kernel.unwatch(&folder),
                 None => {}
             }
-            match watcher.watch(&folder, RecursiveMode::NonRecursive) {
+            match kernel.watch(&folder) {
                 Ok(()) => drop(self.watched.insert(folder, identity)),
                 Err(error) => failure = Some(error),
             }
+        }
+        if kernel.is_lost() {
+            return self.lose();
         }
         if let Some(error) = &failure
             && !self.is_blind
@@ -208,6 +211,17 @@ impl Watching {
             );
         }
         self.is_blind = failure.is_some();
+    }
+
+    /// Goes on without the kernel.
+    fn lose(&mut self) {
+        if self.kernel.take().is_some() {
+            log::warn!(
+                "reload looks at all files each second, since the descriptors by which the kernel told of changes have been \
+                 closed by the application (os.closerange, for example)"
+            );
+            self.is_blind = true;
+        }
     }
 
     /// Whether the files have to be looked at.
@@ -226,11 +240,6 @@ impl Watching {
 
 /// What to do where inotify is at its end.
 const LIMITS: &str = " (fs.inotify.max_user_watches and fs.inotify.max_user_instances are its limits)";
-
-/// Whether nothing was written. A folder's files are opened again and again, by whoever looks for a change among others.
-fn is_mere_look(event: &Event) -> bool {
-    matches!(event.kind, EventKind::Access(kind) if kind != AccessKind::Close(AccessMode::Write))
-}
 
 fn identity(folder: &Path) -> Option<Identity> {
     folder.metadata().ok().map(|data| (data.dev(), data.ino()))
