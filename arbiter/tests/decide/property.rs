@@ -135,6 +135,7 @@ fn serving(child: &Child, life: &Life) -> bool {
     worker(child) && matches!(life, Life::Ready { .. })
 }
 
+#[expect(clippy::too_many_lines, reason = "a line or two for each step")]
 fn take(world: &mut World, step: Step) -> Option<()> {
     match step {
         Step::Signal(signal) => world.signal(signal),
