@@ -121,7 +121,7 @@ def test_what_is_saved_answers_next(start, site, save, preload):
 def test_a_change_is_taken_up_once_however_many_workers_see_it(start, site):
     server = start(workers=3)
     for number in range(1, 4):
-        write(site / "site_app.py", APP.format(text="1" * (number + 1)))
+        save_by_rename(site / "site_app.py", APP.format(text="1" * (number + 1)))
         answers(server, "1" * (number + 1) + ".0")
         settled(server)
         assert reloads(server) == number, server.log()
