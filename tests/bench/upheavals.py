@@ -27,6 +27,8 @@ from upheld import STEP_S, Site, Stopped, Upheld, is_alive  # noqa: E402
 #: After something that brings nothing that could be waited for: for so long, or so many requests, nothing else may happen.
 _AFTERWARDS_S = 5.0
 _AFTERWARDS = 500
+#: So long a worker has served at least before the next one is killed.
+_AGE_S = 1.2
 
 
 @dataclass
@@ -191,6 +193,8 @@ def _kills(upheld: Upheld, load: Exact, times: int, outcome: Outcome) -> None:
             os.kill(victim, signal.SIGKILL)
         dead.add(victim)
         upheld.wait(lambda: load.pids() - known, "its successor answers")
+        # What dies within a second of its start, again and again, is taken for what can't live, and started ever more slowly.
+        time.sleep(_AGE_S)
         answered(load, 50, upheld)
     elsewhere = sum(failure.last_pid not in (None, *dead) for failure in load.failures)
     if elsewhere:
@@ -271,8 +275,8 @@ UPHEAVALS = (
     Upheaval(
         "kill",
         "kill -9",
-        "A worker chosen at random is killed, and when its successor has answered, the next, so many times. What was in "
-        "it is lost; on connections to others nothing may be.",
+        "A worker chosen at random is killed, and a second after its successor has answered the next, so many times. What "
+        "was in it is lost; on connections to others nothing may be.",
         20,
         _kills,
     ),
