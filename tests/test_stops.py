@@ -38,6 +38,8 @@ def test_with_a_drain_delay_the_server_serves_on_after_term_and_replaces_what_di
         server.send(number)
         server.wait_log(f"{number.name} from .*ignored, the server is stopping")
     assert server.get("/hello").status == 200
+    # A TERM so soon after the first would be taken for the same one.
+    assert server.stop(signal.SIGINT) == 0
 
 
 def test_the_server_stops_when_drain_delay_is_over(serve):

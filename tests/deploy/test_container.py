@@ -11,7 +11,8 @@ from testbed.tools import needs
 
 pytestmark = [
     pytest.mark.tapster,
-    pytest.mark.xdist_group("container"),
+    # Not beside the machine of the other tests here, whose systemd is not told of the control groups that engines make.
+    pytest.mark.xdist_group("systemd"),
     needs("debootstrap", "podman", "buildah", "runc"),
 ]
 
