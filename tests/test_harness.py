@@ -1,5 +1,6 @@
 """The harness itself: a strict client that could forgive, or a leftover that could hide, would make every test weaker."""
 
+import os
 import socket
 import sys
 import threading
@@ -113,3 +114,10 @@ def test_an_exit_status_that_is_not_expected_is_a_failure(tmp_path):
     server.launch().wait_exit()
     with pytest.raises(AssertionError, match="exit status 7"):
         server.close()
+
+
+@pytest.mark.xdist_group("grouped")
+def test_tests_of_a_group_are_known_to_be_one_to_what_distributes_them(request):
+    if os.environ.get("PYTEST_XDIST_WORKER") is None:
+        pytest.skip("nothing is distributed")
+    assert request.node.nodeid.endswith("@grouped"), "two tests that share a machine would run side by side"

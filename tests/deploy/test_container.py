@@ -11,8 +11,7 @@ from testbed.tools import needs
 
 pytestmark = [
     pytest.mark.tapster,
-    # Not beside the machine of the other tests here, whose systemd is not told of the control groups that engines make.
-    pytest.mark.xdist_group("systemd"),
+    pytest.mark.xdist_group("container"),
     needs("debootstrap", "podman", "buildah", "runc"),
 ]
 

@@ -65,9 +65,6 @@ class Unit:
         """Stopped, and with no failure remembered."""
         self.systemctl("stop", check=False)
         self.systemctl("reset-failed", check=False)
-        for pid in self.processes():
-            # What a systemd that can't read its control groups has left.
-            self.machine.run("kill", "-KILL", str(pid), check=False)
 
     def property(self, name):
         """One property of the unit, as `systemctl show` gives it."""
