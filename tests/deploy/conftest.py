@@ -4,7 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from harness.ports import free_port
+
+from testbed.deployment import Deployment
+from testbed.machine import Machine
 from testbed.tree import base_tree
+from testbed.unit import SHARED, Unit
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -20,6 +25,22 @@ def pytest_runtest_makereport(item):
 def tree():
     """The minimal Debian that machine and image are made of."""
     return base_tree()
+
+
+@pytest.fixture(scope="module")
+def installed(tree, tmp_path_factory):
+    """The unit, installed in a machine of the file's own."""
+    folder = tmp_path_factory.mktemp("machine")
+    # systemd-nspawn's own user must be able to look into what is shared.
+    deployment = Deployment(folder / "app")
+    with Machine(tree, folder / "console.log", {**SHARED, deployment.folder: "/srv/app"}) as machine:
+        port = free_port()
+        unit = Unit(machine, deployment, port)
+        unit.install()
+        unit.configure({"TAPSTER_BIND": f"127.0.0.1:{port}", "TAPSTER_WORKERS": 2})
+        deployment.write("tapster.toml", 'wsgi_app = "deployed:app"\npython = "/srv/app/venv/bin/python"\n')
+        yield unit
+        unit.reset()
 
 
 @pytest.fixture

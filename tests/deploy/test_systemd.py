@@ -5,12 +5,9 @@ The program is this checkout's build, installed as deploy/README.md says; the Py
 
 import pytest
 from harness import ROOT, wait_until
-from harness.ports import free_port
 from harness.waiting import always
-from testbed.deployment import Deployment
-from testbed.machine import Machine
 from testbed.tools import needs, run
-from testbed.unit import DEPLOY, SHARED, Unit
+from testbed.unit import DEPLOY
 
 pytestmark = [
     pytest.mark.tapster,
@@ -22,21 +19,6 @@ WAITS_FOR_A_FILE = """
 while not os.path.exists("/srv/app/open"):
     time.sleep(0.02)
 """
-
-
-@pytest.fixture(scope="module")
-def installed(tree, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("machine")
-    # systemd-nspawn's own user must be able to look into what is shared.
-    deployment = Deployment(folder / "app")
-    with Machine(tree, folder / "console.log", {**SHARED, deployment.folder: "/srv/app"}) as machine:
-        port = free_port()
-        unit = Unit(machine, deployment, port)
-        unit.install()
-        unit.configure({"TAPSTER_BIND": f"127.0.0.1:{port}", "TAPSTER_WORKERS": 2})
-        deployment.write("tapster.toml", 'wsgi_app = "deployed:app"\npython = "/srv/app/venv/bin/python"\n')
-        yield unit
-        unit.reset()
 
 
 @pytest.fixture

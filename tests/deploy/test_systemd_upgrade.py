@@ -4,31 +4,14 @@ import shlex
 
 import pytest
 from harness import wait_until
-from harness.ports import free_port
-from testbed.deployment import Deployment
-from testbed.machine import Machine
 from testbed.tools import needs
-from testbed.unit import BUILD, SHARED, Unit
+from testbed.unit import BUILD
 
 pytestmark = [
     pytest.mark.tapster,
     pytest.mark.xdist_group("systemd"),
     needs("debootstrap", "systemd-nspawn", "systemd-analyze", "nsenter"),
 ]
-
-
-@pytest.fixture(scope="module")
-def installed(tree, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("machine")
-    deployment = Deployment(folder / "app")
-    with Machine(tree, folder / "console.log", {**SHARED, deployment.folder: "/srv/app"}) as machine:
-        port = free_port()
-        unit = Unit(machine, deployment, port)
-        unit.install()
-        unit.configure({"TAPSTER_BIND": f"127.0.0.1:{port}", "TAPSTER_WORKERS": 2})
-        deployment.write("tapster.toml", 'wsgi_app = "deployed:app"\npython = "/srv/app/venv/bin/python"\n')
-        yield unit
-        unit.reset()
 
 
 @pytest.fixture
