@@ -43,20 +43,20 @@ def _built():
 @pytest.fixture
 def serve(tmp_path):
     """Starts servers in the test's own folder; at the test's end each must go, and leave nothing behind."""
-    yield from _servers(tmp_path)
+    yield from _servers(lambda: tmp_path)
 
 
 @pytest.fixture(scope="module")
 def serve_module(tmp_path_factory):
-    """As `serve`, for servers that a module's tests share."""
-    yield from _servers(tmp_path_factory.mktemp("servers"))
+    """As `serve`, for servers that a module's tests share, each in a folder of its own: one's settings are not another's."""
+    yield from _servers(lambda: tmp_path_factory.mktemp("server"))
 
 
-def _servers(directory):
+def _servers(make_directory):
     servers = []
 
     def start(app, *options, wait=True, cwd=None, **settings):
-        server = Server(app, *options, cwd=cwd or directory, **settings)
+        server = Server(app, *options, cwd=cwd or make_directory(), **settings)
         servers.append(server)
         return server.start() if wait else server.launch()
 
