@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from harness import request, run_tapster, wait_until
+from harness import run_tapster, wait_until
 from harness.processes import alive
 from harness.waiting import always
 
@@ -410,6 +410,9 @@ def test_a_browser_that_stays_connected_gets_the_new_code(start, site):
     server = start()
     with server.wire() as wire:
         assert wire.exchange("/").text == "1.0"
-    write(site / "other.py", "text = '.new'\n")
-    answers(server, "1.new")
-    assert request(server.address, "GET", "/").text == "1.new"
+        write(site / "other.py", "text = '.new'\n")
+        answers(server, "1.new")
+        settled(server)
+        # It is closed, so that the browser asks anew instead of staying with the old code.
+        wire.expect_closed()
+    assert server.get("/").text == "1.new"

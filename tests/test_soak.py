@@ -54,7 +54,9 @@ def start(serve, tmp_path):
     def start(threads, *options):
         file = tmp_path / "file"
         file.write_bytes(FILE)
-        return serve("soak:application", "--threads", str(threads), *options, env={"SOAK_FILE": str(file)})
+        # What threads keep of their freed memory (tcache) counts as used, and how much that is differs.
+        env = {"SOAK_FILE": str(file), "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
+        return serve("soak:application", "--threads", str(threads), *options, env=env)
 
     return start
 
@@ -79,6 +81,17 @@ def memory(server):
 def tasks(server):
     """The worker's threads, as the kernel sees them."""
     return len(os.listdir(f"/proc/{server.live()[0].pid}/task"))
+
+
+def fill_spares(server, gate, threads):
+    """Has the worker lend all memory that it keeps ready for reading at once, and get it back: how much it had is chance."""
+    with server.wire() as other:
+        # Where all threads are busy, new connections wait.
+        assert other.exchange("/hello").status == 200
+        with gate.filled(server, threads) as wires:
+            assert other.send(b"nothing\r\n\r\n").reply().status == 400
+            gate.open()
+            assert all(wire.reply().body == b"stayed" for wire in wires)
 
 
 def settled(server, files):
@@ -114,7 +127,7 @@ def unexpected(log):
 
 
 @threads_or_not
-def test_nothing_is_left_of_thousands_of_mixed_requests_and_development_mode_finds_nothing(start, threads):
+def test_nothing_is_left_of_thousands_of_mixed_requests_and_development_mode_finds_nothing(start, make_gate, threads):
     server = start(threads, "--env", "PYTHONDEVMODE=1", "--env", "PYTHONWARNINGS=default")
     files = kinds_of_files(server)
     first, worker, seed = counted(server), server.live()[0].pid, os.urandom(4).hex()
@@ -125,6 +138,7 @@ def test_nothing_is_left_of_thousands_of_mixed_requests_and_development_mode_fin
     thirds, requests = [], 0
     for third in range(3):
         requests += let_in(server.address, 2 * TIMES, f"{seed}-{third}")
+        fill_spares(server, make_gate(f"gate-{third}"), threads)
         thirds.append(settled(server, files))
         assert tasks(server) == running
     (_, _), (second, memory_then), (last, memory_now) = thirds
@@ -135,9 +149,10 @@ def test_nothing_is_left_of_thousands_of_mixed_requests_and_development_mode_fin
     assert not more, f"more than a third earlier, after {requests} requests: {more}"
     # Blocks are Python's own of at most 512 bytes: some hundred come and go with frameworks' caches.
     assert last["blocks"] - second["blocks"] < 1000, (second["blocks"], last["blocks"])
-    # All that malloc() gave out, Rust's included. Eight bytes a request are less than its smallest piece.
+    # All that malloc() gave out, Rust's included. Eight bytes a request are less than its smallest piece; frameworks' caches
+    # grow by some thousand.
     allocated = (second["allocated"], last["allocated"])
-    assert allocated[1] - allocated[0] < 8 * requests // 3 + 100_000, allocated
+    assert allocated[1] - allocated[0] < 8 * requests // 3 + 10_000, allocated
     # The allocators' own holes, of some megabytes after long bodies in several threads.
     assert memory_now - memory_then < 16 * MEGABYTE, (memory_then, memory_now)
     assert server.worker_pids() == {worker}

@@ -308,6 +308,30 @@ def test_requests_that_come_all_at_once_are_each_run_once_and_answered(start, th
     assert server.worker_pids() == {worker}
 
 
+def test_what_the_poll_tells_of_a_client_that_left_is_not_taken_for_news_of_the_one_in_its_place(start, make_gate):
+    server = start(2)
+    worker = server.live()[0].pid
+    for number in range(10):
+        mine, its, last = (make_gate(f"{name}-{number}") for name in ("mine", "its", "last"))
+        with ExitStack() as stack:
+            other, leaver = connected(server, 2, stack)
+            leaver.get(f"/stay?{its.path}")
+            its.wait_inside()
+            with halted(worker):
+                # The worker is told of these together. When it has seen to the first, the client that left is gone from its
+                # place, which the new one takes before the worker comes to what it was told last.
+                other.get(f"/relieve?{its.path};{mine.path}")
+                newcomer = stack.enter_context(server.wire(timeout=30))
+                leaver.reset()
+            mine.wait_inside()
+            assert newcomer.exchange("/who").status == 200
+            with last.filled(server, 1):
+                newcomer.get("/who")
+                wait_until(lambda: not unread(newcomer), 20, "it waits for a thread")  # noqa: B023
+            mine.open()
+            assert newcomer.reply().status == 200
+
+
 def test_requests_that_are_cut_off_by_the_servers_end_are_named(start, gate):
     server = start(2, "--graceful-timeout", "500ms")
     with ExitStack() as stack:

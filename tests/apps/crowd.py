@@ -119,6 +119,15 @@ def stay(environ, query):
     return who(environ, query)
 
 
+def relieve(environ, query):
+    """Lets one go that stays at the first gate, and stays at the second."""
+    other, _, own = query.partition(";")
+    gate = os.open(other, os.O_WRONLY)
+    os.write(gate, b".")
+    os.close(gate)
+    return stay(environ, own)
+
+
 def note(environ, query):
     """Notes the query."""
     NOTES.append(query)
@@ -190,6 +199,7 @@ VERBS = {
     "who": who,
     "meet": meet,
     "stay": stay,
+    "relieve": relieve,
     "note": note,
     "notes": notes,
     "local": local,

@@ -18,6 +18,7 @@ from collections import Counter, deque
 
 import django
 import flask
+from crowd import at_gate
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
@@ -64,6 +65,12 @@ def said(environ, start_response, body):
 def hello(environ, start_response, query):
     """The plainest."""
     return said(environ, start_response, b"hello")
+
+
+def stay(environ, start_response, query):
+    """Stays at a gate."""
+    at_gate(query)
+    return said(environ, start_response, b"stayed")
 
 
 def upload(environ, start_response, query):
@@ -218,7 +225,7 @@ def starts_twice(environ, start_response, query):
 PLAIN = {
     each.__name__: each
     for each in (
-        *(hello, upload, ignored, some, listed, generated, written, endless, pushed, filed, wrapped, hinted, replaced),
+        *(hello, stay, upload, ignored, some, listed, generated, written, endless, pushed, filed, wrapped, hinted, replaced),
         *(kept, contexts, threaded, fails, fails_later, fails_in_close, yields_text, starts_twice),
     )
 }

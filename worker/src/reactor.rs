@@ -47,6 +47,8 @@ const SIGNALS: usize = 1;
 /// The token of what wakes a poll.
 pub(crate) const WAKER: Token = Token(2);
 const LISTENERS: usize = 3;
+/// The token of an event that is over: no connection has that key.
+const NOBODY: usize = usize::MAX;
 const EVENTS_AT_ONCE: usize = 256;
 /// Memory is given back to the system no more often than this, in milliseconds.
 const TRIM_EVERY: Millis = 1_000;

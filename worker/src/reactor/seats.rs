@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use mio::unix::SourceFd;
 
-use super::{CHANNEL, Happening, LISTENERS, Listed, Reactor, SIGNALS, WAKER};
+use super::{CHANNEL, Happening, LISTENERS, Listed, NOBODY, Reactor, SIGNALS, Stage, WAKER};
 use crate::common::CONNECTIONS;
 use crate::deadlines::NEVER;
 use crate::seat::Seat;
@@ -96,6 +96,7 @@ impl Reactor {
             self.spare -= usize::from(connection.spare_since().is_some());
             connection.drop_everything(&mut self.tools);
             connection.say_goodbye();
+            self.forget_events(key);
             self.tools.common.board.set_connections(self.seats.len());
             self.tools.habit.note_end(connection.requests);
             // Closing the socket takes it out of the poll, unless the application has forked a process that holds it too: then
@@ -106,6 +107,13 @@ impl Reactor {
                 let _ = self.poll.registry().deregister(&mut SourceFd(&socket));
             }
         }
+    }
+
+    /// What the poll has told of a connection that has ended, and nobody has looked at yet, is no news of the next one of the key.
+    fn forget_events(&mut self, key: usize) {
+        let Stage::Events(place) = self.stage else { return };
+        let to_come = self.happened.iter_mut().skip(place);
+        to_come.filter(|event| event.token == key + CONNECTIONS).for_each(|event| event.token = NOBODY);
     }
 
     /// Looks at one deadline that may have passed; tells whether there was one.
