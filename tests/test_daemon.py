@@ -106,6 +106,15 @@ def test_what_the_application_prints_is_in_the_log(command):
     assert "printed" in command.log()
 
 
+def is_passed(gate):
+    """Lets through who waits for a pipe to be opened; tells whether somebody did."""
+    try:
+        os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
 def test_the_command_waits_for_the_first_worker(command):
     gate = command.folder / "gate"
     os.mkfifo(gate)
@@ -114,7 +123,7 @@ def test_the_command_waits_for_the_first_worker(command):
     log = command.folder / "log"
     wait_until(lambda: log.exists() and "Template ready" in log.read_text(), 20, "the template is ready")
     assert command.process.poll() is None
-    gate.open("w").close()
+    wait_until(lambda: is_passed(gate), 20, "the application has come to the gate")
     assert command.process.wait(20) == 0
     assert command.get("/hello").status == 200
 

@@ -7,21 +7,18 @@ import shutil
 import signal
 import subprocess
 import uuid
-from pathlib import Path
 
 import pytest
 
-from harness import APPS, TAPSTER, Server, wait_until
+from harness import APPS, TAPSTER, wait_until
 from harness.processes import alive, open_files
 from harness.server import clean_environment
-from harness.strangers import PYTHON, needs_strangers, open_folder
+from harness.strangers import Stranger, needs_strangers, open_folder
 from harness.waiting import always
 
 pytestmark = pytest.mark.tapster
 
 APP = "ops:application"
-#: A user of the tests' own, so that nobody else's processes count.
-STRANGER = 54000 + os.getpid() % 1000
 
 
 def _limit(pid, what, soft):
@@ -30,26 +27,11 @@ def _limit(pid, what, soft):
     return resource.prlimit(pid, what, (soft, hard))
 
 
-BECOME = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups", "--"]
-
-
-def _limit_processes(pid, soft):
-    """The same for the number of processes, as the user whose process it is: root may not have the right to."""
-    before = re.search(r"Max processes +(\S+)", Path(f"/proc/{pid}/limits").read_text())[1]
-    subprocess.run([*BECOME, "prlimit", f"--pid={pid}", f"--nproc={soft}:"], check=True)
-    return before
-
-
 @pytest.fixture
 def stranger():
-    """A server all of whose processes belong to a user without privileges: for root there is no limit of processes."""
-    with open_folder() as folder:
-        os.chown(folder, STRANGER, STRANGER)
-        server = Server(APP, cwd=folder, interpreter=PYTHON)
-        plain = server.command
-        server.command = lambda: [*BECOME, *plain()]
-        with server:
-            yield server
+    """One worker, of which another user is the owner as of the arbiter."""
+    with open_folder() as folder, Stranger(APP, folder=folder) as server:
+        yield server
 
 
 def _refusals(server):
@@ -60,24 +42,24 @@ def _refusals(server):
 @needs_strangers
 def test_a_full_pid_table_is_told_and_tried_ever_more_rarely_until_there_is_room(stranger):
     template, worker = stranger.template_pid(), stranger.live()[0].pid
-    before = _limit_processes(template, 1)
+    before = stranger.limit_processes(template, 1)
     os.kill(worker, signal.SIGKILL)
     stranger.wait_log("A worker can't be forked .*Resource temporarily unavailable", count=4)
     # With a trial at each turn of the loop it would be thousands by now.
     assert _refusals(stranger) < 20
-    _limit_processes(template, before)
+    stranger.limit_processes(template, before)
     wait_until(lambda: stranger.live(), 30, stranger.tail)
     assert stranger.get("/hello").status == 200
 
 
 @needs_strangers
 def test_a_reload_that_gets_no_process_changes_nothing_and_the_next_one_does(stranger):
-    before = _limit_processes(stranger.pid, 1)
+    before = stranger.limit_processes(stranger.pid, 1)
     stranger.send(signal.SIGHUP)
     stranger.wait_log("The template of generation 2 can't be started: .*Resource temporarily unavailable")
     stranger.wait_log("Generation 2 failed to boot; generation 1 goes on serving", deadline=20)
     assert stranger.get("/hello").status == 200
-    _limit_processes(stranger.pid, before)
+    stranger.limit_processes(stranger.pid, before)
     stranger.reload()
     assert stranger.get("/hello").status == 200
 

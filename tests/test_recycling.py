@@ -69,7 +69,7 @@ def test_a_worker_says_once_that_it_has_served_enough_and_goes_on(serve):
     assert told(server)[0] == 5
 
 
-def test_jitter_gives_each_worker_a_number_of_its_own(serve):
+def test_with_jitter_a_worker_goes_at_a_number_beyond_max_requests(serve):
     options = ["--max-requests", "5", "--max-requests-jitter", "1000000", "--log-level", "debug", "--threads", "2"]
     server = serve("ops:application", *options, workers=4)
     with Load(server.address, path="/pid", connections=4) as load:

@@ -1,28 +1,21 @@
 """Reloads, scaling and faults under the load of clients that count: whatever a person does to the server costs no request,
 and whatever dies costs those that were in it and no other; the log says what happened, and the server is as before."""
 
-import os
 import random
 import resource
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from harness import Server, wait_until
+from harness import wait_until
 from harness.exact import REFUSED, TIMEOUT, TRUNCATED, WRONG, Exact
-from harness.interpreters import INTERPRETERS
 from harness.processes import alive, kill, open_files
+from harness.storms import deploy, wait_more
+from harness.strangers import Stranger, needs_strangers, open_folder
 
 pytestmark = pytest.mark.tapster
 preload_or_not = pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["no_preload", "preload"])
-
-
-def deploy(folder, version):
-    """Writes the application, as a deploy does; a broken one where there is no version."""
-    text = f'from numbered import signed\napplication = signed("{version}")\n' if version else "def broken(:\n"
-    (folder / "deployed.py").write_text(text)
 
 
 @pytest.fixture
@@ -34,12 +27,6 @@ def start(serve, tmp_path):
         return serve("deployed:application", "--pythonpath", str(tmp_path), *options, **settings)
 
     return start
-
-
-def wait_more(load, count=50):
-    """Waits until so many more requests have been answered."""
-    goal = load.answered + count
-    wait_until(lambda: load.answered >= goal, 30, lambda: f"{count} more answers; {load.described()}")
 
 
 def wait_workers(server, count, without=frozenset()):
@@ -242,49 +229,24 @@ def test_an_arbiter_without_descriptors_serves_on_and_reloads_when_there_are_som
     assert load.versions() == {"1", "2"}
 
 
-class OfAnotherUser(Server):
-    """A server of a user that has no other processes, and that may still read what root may."""
-
-    user = str(random.randrange(200_000, 300_000))
-
-    def command(self):
-        """That of a server, behind the program that changes the user."""
-        return [*self.as_user(*(f"--{which}-caps=+dac_override" for which in ("inh", "ambient"))), *super().command()]
-
-    def as_user(self, *options):
-        """What stands before a command that this user runs."""
-        return ["setpriv", "--reuid", self.user, "--regid", self.user, "--clear-groups", *options, "--"]
-
-    def limit_processes(self, pid, most):
-        """Sets how many processes its user may have for one of its processes to fork."""
-        limits = ["prlimit", "--pid", str(pid), f"--nproc={most}:"]
-        subprocess.run([*self.as_user(), *limits], check=True, timeout=10)
+@pytest.fixture
+def stranger(preload):
+    """Starts the same as a user for whom there is a limit of processes."""
+    with open_folder() as folder:
+        deploy(folder, "1")
+        options = [*preload, "--pythonpath", str(folder)]
+        with Stranger("deployed:application", *options, folder=folder, workers=2) as server:
+            yield server
 
 
-def public_interpreter():
-    """A CPython that every user may run."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may start a server as another user")
-    for each in INTERPRETERS:
-        if each.python.exists() and all(folder.stat().st_mode & 1 for folder in each.python.resolve().parents):
-            return each
-    return pytest.skip("no CPython was found that other users may run")
-
-
+@needs_strangers
 @preload_or_not
-def test_a_full_pid_table_keeps_no_worker_away_for_longer_than_it_is_full(tmp_path, preload):
-    deploy(tmp_path, "1")
-    options = [*preload, "--pythonpath", str(tmp_path)]
-    server = OfAnotherUser(
-        "deployed:application", *options, cwd=tmp_path, workers=2, interpreter=public_interpreter()
-    )
-    with server, Exact(server.address) as load:
+def test_a_full_pid_table_keeps_no_worker_away_for_longer_than_it_is_full(stranger):
+    server = stranger
+    with Exact(server.address) as load:
         old = server.worker_pids()
-        forking, most = (server.pid, server.template_pid()), resource.getrlimit(resource.RLIMIT_NPROC)[0]
-        most = "unlimited" if most == resource.RLIM_INFINITY else most
-        for pid in forking:
-            server.limit_processes(pid, 1)
-        deploy(tmp_path, "2")
+        before = {pid: server.limit_processes(pid, 1) for pid in (server.pid, server.template_pid())}
+        deploy(server.cwd, "2")
         server.send(signal.SIGHUP)
         server.wait_log("Generation 2.*goes on serving.*", 20)
         assert server.worker_pids() == old
@@ -292,7 +254,7 @@ def test_a_full_pid_table_keeps_no_worker_away_for_longer_than_it_is_full(tmp_pa
         kill([victim])
         server.wait_log("Resource temporarily unavailable|EAGAIN", 20, count=2)
         wait_more(load)
-        for pid in forking:
+        for pid, most in before.items():
             server.limit_processes(pid, most)
         wait_workers(server, 2, without={victim})
         server.reload(deadline=40)

@@ -8,14 +8,10 @@ import pytest
 from harness import wait_until
 from harness.exact import Exact
 from harness.processes import alive
+from harness.storms import deploy, wait_more
 
 pytestmark = pytest.mark.tapster
 preload_or_not = pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["no_preload", "preload"])
-
-
-def deploy(folder, version):
-    """Writes the application, as a deploy does."""
-    (folder / "deployed.py").write_text(f'from numbered import signed\napplication = signed("{version}")\n')
 
 
 def pid_in(path):
@@ -24,12 +20,6 @@ def pid_in(path):
         return int(path.read_text())
     except (OSError, ValueError):
         return 0
-
-
-def wait_more(load, count):
-    """Waits until so many more requests have been answered."""
-    goal = load.answered + count
-    wait_until(lambda: load.answered >= goal, 60, lambda: f"{count} more answers; {load.described()}")
 
 
 @preload_or_not
@@ -52,7 +42,7 @@ def test_five_upgrades_lose_no_request(serve, tmp_path, preload, handover):
             os.kill(old, handover)
             wait_until(lambda: pid_in(pid_file) not in (0, old), 40, lambda: f"a new pid; log:\n{server.tail()}")  # noqa: B023
             wait_until(lambda: not any(map(alive, before)), 40, lambda: f"the old ones gone; log:\n{server.tail()}")  # noqa: B023
-            wait_more(load, 50)
+            wait_more(load)
     assert server.wait_exit() == 0, "the first of them has handed over"
     os.kill(pid_in(pid_file), signal.SIGTERM)
     wait_until(lambda: not server.tree(), 20, lambda: f"all gone; log:\n{server.tail()}")

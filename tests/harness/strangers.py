@@ -1,8 +1,10 @@
 """What a server needs whose application runs as another user: an interpreter and folders that are open to everybody."""
 
 import os
+import re
 import shutil
 import stat
+import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +13,13 @@ import pytest
 
 from .interpreters import Interpreter
 from .paths import APPS, TAPSTER
+from .server import Server
 
 #: Debian's own interpreter: those of version managers are often in a home that no other user may enter.
 PYTHON = Interpreter("3.11-static")
+#: A user of the tests' own, so that nobody else's processes count.
+STRANGER = 54000 + os.getpid() % 1000
+_BECOME = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups", "--"]
 
 
 def _closed():
@@ -44,3 +50,22 @@ def open_folder():
         yield folder
     finally:
         shutil.rmtree(folder)
+
+
+class Stranger(Server):
+    """A server all of whose processes belong to a user without privileges: for root there is no limit of processes."""
+
+    def __init__(self, app, *options, folder, **settings):
+        os.chown(folder, STRANGER, STRANGER)
+        super().__init__(app, *options, cwd=folder, interpreter=PYTHON, **settings)
+
+    def command(self):
+        """That of a server, behind the program that changes the user."""
+        return [*_BECOME, *super().command()]
+
+    def limit_processes(self, pid, soft):
+        """Sets how many processes its user may have for one of its processes to fork, and returns how many those were."""
+        before = re.search(r"Max processes +(\S+)", Path(f"/proc/{pid}/limits").read_text())[1]
+        # As that user: root may not have the right to.
+        subprocess.run([*_BECOME, "prlimit", f"--pid={pid}", f"--nproc={soft}:"], check=True)
+        return before
