@@ -8,6 +8,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from select import select
 from threading import Event
 
 import pytest
@@ -22,23 +23,32 @@ APP = """
 import os, sys, time
 import crowd
 
+def breaks():
+    yield b"part"
+    raise RuntimeError("breaks off")
+
 def application(environ, start_response):
     path = environ["PATH_INFO"]
+    if path == "/breaks":
+        start_response("200 OK", [])
+        return breaks()
     if path == "/stay":
         crowd.at_gate(environ["QUERY_STRING"])
     if path.startswith("/fork"):
+        if path == "/fork-late":
+            os.environ["LATE"] = "1"
         child = os.fork()
         if child == 0:
             if path == "/fork-exit":
                 sys.exit(3)
             if path == "/fork-raise":
                 raise RuntimeError("in the child")
-            if path == "/fork-live":
+            if path in ("/fork-live", "/fork-late"):
                 time.sleep(float(environ["QUERY_STRING"]))
                 os._exit(0)
         else:
             body = str(child).encode()
-            if path == "/fork-live":
+            if path in ("/fork-live", "/fork-late"):
                 start_response("200 OK", [])
                 return iter([body])
             os.waitpid(child, 0)
@@ -79,6 +89,52 @@ def test_connections_end_while_a_forked_child_lives(server):
         idle.expect_closed()
         assert alive(child)
     kill([child])
+
+
+@pytest.mark.tapster
+def test_a_reply_that_breaks_off_is_reset_while_a_forked_child_lives(server):
+    with ExitStack() as stack:
+        wire = stack.enter_context(server.wire(timeout=8))
+        assert wire.exchange("/pid").status == 200
+        child = int(server.get("/fork-live?30").text)
+        stack.callback(kill, [child])
+        # By its connection's end alone can its client tell that it is not whole.
+        wire.send("GET /breaks HTTP/1.0\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            while wire.socket.recv(1000):
+                pass
+        assert alive(child)
+
+
+#: Makes a fork take long, from when the new process is there until the server hears of it in the old one.
+LATE = """
+import ctypes, os, time
+
+@ctypes.CFUNCTYPE(None)
+def late():
+    if "LATE" in os.environ:
+        time.sleep(0.5)
+
+getattr(ctypes.CDLL(None), "__register_atfork")(None, late, None, None)
+"""
+
+
+@pytest.mark.tapster
+def test_connections_end_that_are_closed_while_the_first_fork_is_under_way(serve, tmp_path):
+    (tmp_path / "simple.py").write_text(APP)
+    (tmp_path / "sitecustomize.py").write_text(LATE)
+    options = ["--keep-alive", "1", "--threads", "2", "--pythonpath", tmp_path]
+    server = serve("simple:application", *options, env={"PYTHONPATH": str(tmp_path)})
+    with ExitStack() as stack:
+        wires = []
+        while not (wires and select([wires[0].socket], [], [], 0.005)[0]):
+            wires.append(stack.enter_context(server.wire(timeout=8)))
+            assert wires[-1].exchange("/pid").status == 200
+        child = int(server.get("/fork-late?30").text)
+        stack.callback(kill, [child])
+        for wire in wires:
+            wire.expect_closed()
+        assert alive(child)
 
 
 @pytest.mark.tapster

@@ -125,7 +125,7 @@ pub struct Around {
 
 /// What [`watch`] was given, and what the signals do that the server handles.
 static WATCH: OnceLock<(Around, Disposition)> = OnceLock::new();
-/// Whether this process has forked since [`watch`], or since [`adopted_by`] made it.
+/// Whether this process has forked, or begun to, since [`watch`] or since [`adopted_by`] made it.
 static HAS_FORKED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
@@ -148,13 +148,15 @@ pub fn watch(around: Around, handled: Signal) -> io::Result<()> {
     WATCH.get_or_init(|| (around, servers));
     // SAFETY: the handlers are plain functions of this library, which is never unloaded. Between the fork and their end those
     // of the child make async-signal-safe calls only; see there, and `Around`.
-    match unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) } {
+    match unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) } {
         0 => Ok(()),
         code => Err(errno(code)),
     }
 }
 
 extern "C" fn before_fork() {
+    // From here on: what other threads close while the fork is under way may be held by the new process.
+    HAS_FORKED.store(true, Relaxed);
     if let Some((around, _)) = WATCH.get() {
         (around.before)();
     }
@@ -162,11 +164,6 @@ extern "C" fn before_fork() {
     let mut mask = SigSet::empty();
     let held = nix::sys::signal::pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask));
     MASK.set(held.ok().map(|()| mask));
-}
-
-extern "C" fn in_parent() {
-    HAS_FORKED.store(true, Relaxed);
-    after_fork();
 }
 
 extern "C" fn in_child() {
@@ -179,7 +176,7 @@ extern "C" fn in_child() {
     after_fork();
 }
 
-fn after_fork() {
+extern "C" fn after_fork() {
     if let Some((around, _)) = WATCH.get() {
         (around.after)();
     }

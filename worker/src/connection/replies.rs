@@ -154,6 +154,10 @@ impl Connection {
 
     pub(super) fn break_off(&mut self) {
         self.line.socket.reset_on_close(true);
+        // Closing it says nothing while another process has a copy of it.
+        if tapster_sys::fork::has_forked() {
+            self.line.socket.cut();
+        }
         self.farewell = Farewell::Needless;
     }
 }
