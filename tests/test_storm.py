@@ -231,7 +231,7 @@ def test_an_arbiter_without_descriptors_serves_on_and_reloads_when_there_are_som
 
 @pytest.fixture
 def stranger(preload):
-    """Starts the same as a user for whom there is a limit of processes."""
+    """A server of the application's version 1, of a user for whom there is a limit of processes."""
     with open_folder() as folder:
         deploy(folder, "1")
         options = [*preload, "--pythonpath", str(folder)]
@@ -242,24 +242,23 @@ def stranger(preload):
 @needs_strangers
 @preload_or_not
 def test_a_full_pid_table_keeps_no_worker_away_for_longer_than_it_is_full(stranger):
-    server = stranger
-    with Exact(server.address) as load:
-        old = server.worker_pids()
-        before = {pid: server.limit_processes(pid, 1) for pid in (server.pid, server.template_pid())}
-        deploy(server.cwd, "2")
-        server.send(signal.SIGHUP)
-        server.wait_log("Generation 2.*goes on serving.*", 20)
-        assert server.worker_pids() == old
+    with Exact(stranger.address) as load:
+        old = stranger.worker_pids()
+        before = {pid: stranger.limit_processes(pid, 1) for pid in (stranger.pid, stranger.template_pid())}
+        deploy(stranger.cwd, "2")
+        stranger.send(signal.SIGHUP)
+        stranger.wait_log("Generation 2.*goes on serving.*", 20)
+        assert stranger.worker_pids() == old
         victim = min(old)
         kill([victim])
-        server.wait_log("Resource temporarily unavailable|EAGAIN", 20, count=2)
+        stranger.wait_log("Resource temporarily unavailable|EAGAIN", 20, count=2)
         wait_more(load)
         for pid, most in before.items():
-            server.limit_processes(pid, most)
-        wait_workers(server, 2, without={victim})
-        server.reload(deadline=40)
+            stranger.limit_processes(pid, most)
+        wait_workers(stranger, 2, without={victim})
+        stranger.reload(deadline=40)
         wait_more(load)
-    expect_lost_only_in(server, load, {victim})
+    expect_lost_only_in(stranger, load, {victim})
     assert load.versions() == {"1", "2"}
 
 

@@ -1,9 +1,9 @@
 //! What to do about an event: one function, without I/O and without a clock, so that every case is a line in a table test.
 //!
-//! An event edits what is wanted or what is known of the fleet (`signals`, `stops`, `reloads`, `reports`, `stuck`, `halted`, `deaths`); then
-//! whatever is late is ended (`deadlines`), whatever has served long enough is marked (`recycling`), a new generation that has
-//! shown that it works is relied on (`reports`), `converge` makes the fleet follow what is wanted, and a reload that is over is
-//! concluded (`reloads`). Called by `run`, for each event in turn.
+//! An event edits what is wanted or what is known of the fleet (`signals`, `stops`, `reloads`, `reports`, `stuck`, `halted`,
+//! `deaths`); then whatever is late is ended (`deadlines`), whatever has served long enough is marked (`recycling`), a new
+//! generation that has shown that it works is relied on (`reports`), `converge` makes the fleet follow what is wanted, and a
+//! reload that is over is concluded (`reloads`). Called by `run`, for each event in turn.
 
 mod changes;
 mod converge;

@@ -16,7 +16,7 @@ pub struct Successor {
 /// How far a successor is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// None of its workers has been ready. It has a deadline of its own.
+    /// It has not said yet that it serves. It has a deadline of its own.
     Booting,
     /// As [`Stage::Booting`], and this server has been told to hand over to it as soon as it is up.
     Called {
@@ -53,7 +53,7 @@ impl Successor {
         matches!(self.stage, Stage::Up { .. })
     }
 
-    /// Whether none of its workers has been ready, and it goes on until one is.
+    /// Whether it has not said yet that it serves, and nobody has ended it.
     #[must_use]
     pub fn is_booting(self) -> bool {
         matches!(self.stage, Stage::Booting | Stage::Called { .. })

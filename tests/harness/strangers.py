@@ -1,4 +1,4 @@
-"""What a server needs whose application runs as another user: an interpreter and folders that are open to everybody."""
+"""What servers need of which a part or all belongs to another user: an interpreter and folders that are open to everybody."""
 
 import os
 import re
