@@ -189,3 +189,17 @@ fn winch_from_outside_of_the_container_may_be_a_terminals_and_is_ignored() {
     assert!(world.has_logged(Level::Info, "ignored, for it may be no more than a terminal's change of size"));
     assert_eq!(world.fleet.ready(), 2);
 }
+
+#[test]
+fn a_worker_too_many_that_may_serve_before_anybody_knows_is_not_killed() {
+    let mut world = up();
+    world.signal(SIGTTIN);
+    let slot = world.all_forked()[0];
+    world.signal(SIGTTOU);
+    assert!(world.retired().contains(&slot) && !world.has_been_killed(Child::Worker(slot)));
+    // What it has to say crosses the order.
+    world.ready(slot);
+    assert_eq!((world.fleet.ready(), world.retired()), (2, vec![slot]));
+    world.calm();
+    assert_eq!((world.fleet.ready(), world.fleet.workers.len()), (2, 2));
+}
