@@ -265,6 +265,8 @@ def test_a_full_pid_table_keeps_no_worker_away_for_longer_than_it_is_full(strang
 def test_twenty_reloads_leave_the_arbiter_as_it_was(start, tmp_path):
     server = start(workers=1)
     server.reload()
+    # Of those of before each had a channel.
+    wait_until(lambda: len(server.tree()) == 3, 20, lambda: f"arbiter, template and worker alone: {server.tree()}")
     files, memory = len(open_files(server.pid)), resident_kib(server.pid)
     for _ in range(20):
         server.reload()
