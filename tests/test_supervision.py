@@ -8,7 +8,8 @@ import time
 import pytest
 
 from harness import Load, Truncated, wait_until
-from harness.processes import alive, children, kill, open_files, stat, zombies
+from harness.processes import alive, children, halted, kill, open_files, stat, threads, zombies
+from harness.rest import wait_at_rest
 
 pytestmark = pytest.mark.tapster
 preload_or_not = pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["no_preload", "preload"])
@@ -211,6 +212,34 @@ def test_when_the_arbiter_is_killed_everything_goes_and_the_port_is_free(serve, 
     wire.close()
     again = serve("ops:application", bind=server.bind)
     assert again.get("/hello").status == 200
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["goes_on", "killed"])
+def test_a_worker_takes_no_request_before_the_arbiter_knows_of_it_and_then_serves_what_waits(
+    serve, make_gate, tmp_path, is_killed
+):
+    server = serve("crowd:application", env={"CROWD_IMPORT": str(tmp_path / "import")})
+    server.expected_exit = None if is_killed else 0
+    before = server.tree()
+    start, first, second = [make_gate(name) for name in ("import", "first", "second")]
+    server.send(signal.SIGTTIN)
+    start.wait_inside()
+    (booting,) = server.tree() - before
+    with first.filled(server, 1) as [busy], server.wire(timeout=30) as waiting:
+        # Nobody but the worker that boots could take it.
+        waiting.get(f"/stay?{second.path}")
+        with halted(server.pid):
+            start.open()
+            wait_until(lambda: len(threads(booting)) > 1, what="the worker has made its threads")
+            wait_at_rest(booting)
+            # Whom the arbiter takes for one that boots it may kill.
+            assert second.inside() == []
+            if is_killed:
+                kill([server.pid])
+        second.open()
+        assert waiting.reply().json["pid"] == booting
+        first.open()
+        assert busy.reply().status == 200
 
 
 @preload_or_not

@@ -1,21 +1,19 @@
 """Several threads in a worker: how many requests are in the application at once, what each thread keeps for itself, who waits
 and in which order."""
 
-import os
 import random
 import re
-import signal
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
 
 from harness import Truncated, wait_until
 from harness.gate import unread
 from harness.interpreters import INTERPRETERS
-from harness.processes import open_files, stat
+from harness.processes import halted, open_files
 
 pytestmark = pytest.mark.tapster
 APP = "crowd:application"
@@ -279,17 +277,6 @@ def test_requests_that_follow_one_another_on_a_connection_wait_their_turn_and_ar
 
     with ThreadPoolExecutor(8) as clients:
         list(clients.map(exchange, range(8)))
-
-
-@contextmanager
-def halted(pid):
-    """That process runs no thread within, so that all that happens meanwhile is told it by one look at its sockets."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        wait_until(lambda: stat(pid)["state"] == "T", what="the process is at a halt")
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("threads", [1, 4])

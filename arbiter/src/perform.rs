@@ -134,7 +134,7 @@ impl Stage {
                 Action::Fork { generation, slot } => outcome.events.extend(self.fork(generation, slot, channels)),
                 Action::Attend { slot } => outcome.events.extend(attend(Child::Worker(slot), channels)),
                 Action::Replay(event) => outcome.events.push_back(event),
-                Action::Tell { child, order } => tell(child, &order, channels),
+                Action::Tell { child, order } => outcome.events.extend(tell(child, &order, channels)),
                 Action::Kill { pid, signal } => {
                     if let Err(error) = kill(Pid::from_raw(pid), signal) {
                         log::warn!("{signal} can't be sent to pid {pid}: {error}");
@@ -331,9 +331,10 @@ fn attend(child: Child, channels: &mut Channels) -> Vec<Event> {
     })
 }
 
-fn tell(child: Child, order: &Order, channels: &Channels) {
-    if let Err(error) = channels.tell(child, order, &[]) {
-        // It is ending, or does not listen: then it is killed at its deadline.
-        log::debug!("{child:?} can't be told {order:?}: {error}");
-    }
+fn tell(child: Child, order: &Order, channels: &Channels) -> Option<Event> {
+    let error = channels.tell(child, order, &[]).err()?;
+    // It is ending, or does not listen: then it is killed at its deadline.
+    log::debug!("{child:?} can't be told {order:?}: {error}");
+    // One that waits for this has no deadline, and would wait for ever.
+    (*order == Order::Serve).then_some(Event::Closed { from: child })
 }

@@ -301,3 +301,8 @@ def application(environ, start_response):
     data = json.dumps(VERBS[name](environ, environ["QUERY_STRING"])).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(data)))])
     return [data]
+
+
+# At the end, since it needs what stands above.
+if os.path.exists(os.environ.get("CROWD_IMPORT", "")):
+    at_gate(os.environ["CROWD_IMPORT"])

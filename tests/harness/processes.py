@@ -2,7 +2,10 @@
 
 import os
 import signal
+from contextlib import contextmanager
 from pathlib import Path
+
+from .waiting import wait_until
 
 MARKER = "TEST_ID_OF_TAPSTER"
 
@@ -55,6 +58,11 @@ def children(pid):
     return {int(entry) for entry in os.listdir("/proc") if entry.isdigit() and (stat(entry) or {}).get("parent") == pid}
 
 
+def threads(pid):
+    """The names of a process's threads."""
+    return [task.read_text().strip() for task in Path(f"/proc/{pid}/task").glob("*/comm")]
+
+
 def open_files(pid):
     """What each file descriptor of a process points to."""
     found = {}
@@ -84,3 +92,14 @@ def kill(pids, number=signal.SIGKILL):
             os.kill(pid, number)
         except ProcessLookupError:
             pass
+
+
+@contextmanager
+def halted(pid):
+    """That process runs no thread within, so that it sees all that happens meanwhile at once."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: stat(pid)["state"] == "T", what="the process is at a halt")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

@@ -149,6 +149,8 @@ struct Listed {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
+    /// As long as the arbiter does not know that it could serve, it takes nothing: it may be killed as one that boots.
+    Ready,
     Serving,
     /// Finishing what is running; over at the latest then.
     Retiring {
@@ -190,7 +192,7 @@ impl Reactor {
             deadman: Deadman::new()?,
             ends_by: NEVER,
             graceful: settings.graceful_timeout,
-            life: Life::Serving,
+            life: Life::Ready,
             most_connections: settings.worker_connections as usize,
             trims_at: 0,
             spare: 0,
@@ -200,7 +202,7 @@ impl Reactor {
         })
     }
 
-    /// Begins to serve, hears the arbiter's orders from now on, and tells it so.
+    /// Tells the arbiter that the worker could serve, and hears its orders from now on; the first is to serve.
     pub(crate) fn attach(&mut self, channel: ChildChannel) -> Result<(), (ChildChannel, io::Error)> {
         let begin = || -> io::Result<()> {
             channel.set_nonblocking()?;

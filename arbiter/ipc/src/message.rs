@@ -42,6 +42,9 @@ pub enum Order {
         /// Its place on the scoreboard.
         slot: u32,
     },
+    /// To a worker that has said [`Report::WorkerReady`]: serve from now on. Until then it has no request that could be lost with
+    /// it, and is killed without further ado if nobody wants it any more.
+    Serve,
     /// To a worker: finish what is running, then exit; give up what is not finished within `within_ms`. The worker must be gone
     /// [`FINALISATION`] later.
     Retire {
@@ -96,7 +99,7 @@ pub enum Report {
         /// Why.
         reason: String,
     },
-    /// From a worker: it serves.
+    /// From a worker: it could serve, and waits for [`Order::Serve`].
     WorkerReady,
     /// From a worker that was told to retire and drain: nothing waits in the listeners' queues any more.
     Drained,
@@ -157,6 +160,7 @@ impl Order {
             Self::Quit => Writer::new(4).0,
             Self::Reopen => Writer::new(5).0,
             Self::LetGo => Writer::new(6).0,
+            Self::Serve => Writer::new(7).0,
         };
         if bytes.len() > MOST_BYTES {
             // Its size alone: settings may hold secrets.
@@ -189,6 +193,7 @@ impl Order {
             4 => Self::Quit,
             5 => Self::Reopen,
             6 => Self::LetGo,
+            7 => Self::Serve,
             _ => return None,
         };
         fields.is_at_end().then_some(order)
@@ -333,7 +338,8 @@ mod tests {
         };
         let retire = Order::Retire { within_ms: 30_000, drain: true };
         let foreign = Order::Foreign { version: "9.9.0-rc.1+build".into() };
-        vec![Order::Boot(boot), foreign, Order::Fork { slot: 3 }, retire, Order::Quit, Order::Reopen, Order::LetGo]
+        let fork = Order::Fork { slot: 3 };
+        vec![Order::Boot(boot), foreign, fork, Order::Serve, retire, Order::Quit, Order::Reopen, Order::LetGo]
     }
 
     fn reports() -> Vec<Report> {

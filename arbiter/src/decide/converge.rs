@@ -151,8 +151,7 @@ impl Turn<'_> {
         let sound = own.iter().filter(|slot| self.is_sound(**slot)).count();
         let excess = (sound + booting.len() + forking).saturating_sub(wanted);
         for &slot in booting.iter().take(excess) {
-            // It may be ready, and have a request already, of which nobody has heard here.
-            self.retire(slot, Why::Surplus);
+            self.kill(Child::Worker(slot), Why::Surplus);
         }
         for &slot in own.iter().take(own.len().saturating_sub(wanted)) {
             let leaves = self.worn(slot).filter(|worn| worn.is_leaving);

@@ -114,6 +114,7 @@ impl Turn<'_> {
         if !self.fleet.process_mut(child).is_some_and(|process| process.become_ready(now)) {
             return;
         }
+        self.tell(child, Order::Serve);
         self.say(Level::Info, child, "ready", "");
         if self.fleet.stops_at.is_some() {
             self.tell(child, Order::LetGo);

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal::{SIGHUP, SIGTERM, SIGTTIN, SIGTTOU, SIGWINCH};
 use tapster::action::Action;
 use tapster::event::Event;
 use tapster::fleet::Child;
-use tapster_ipc::ExitCode;
+use tapster_ipc::{ExitCode, Order};
 
 use crate::phases::up;
 use crate::world::{SIGSEGV, limits};
@@ -191,15 +191,17 @@ fn winch_from_outside_of_the_container_may_be_a_terminals_and_is_ignored() {
 }
 
 #[test]
-fn a_worker_too_many_that_may_serve_before_anybody_knows_is_not_killed() {
+fn a_worker_that_is_no_longer_wanted_when_it_says_that_it_is_ready_never_serves() {
     let mut world = up();
     world.signal(SIGTTIN);
     let slot = world.all_forked()[0];
     world.signal(SIGTTOU);
-    assert!(world.retired().contains(&slot) && !world.has_been_killed(Child::Worker(slot)));
-    // What it has to say crosses the order.
+    assert!(world.has_been_killed(Child::Worker(slot)));
     world.ready(slot);
-    assert_eq!((world.fleet.ready(), world.retired()), (2, vec![slot]));
-    world.calm();
-    assert_eq!((world.fleet.ready(), world.fleet.workers.len()), (2, 2));
+    let told_to_serve = |order: &Order| *order == Order::Serve;
+    assert_eq!((world.fleet.ready(), world.told(told_to_serve)), (2, vec![]));
+    world.settle();
+    world.signal(SIGTTIN);
+    world.all_ready();
+    assert_eq!(world.told(told_to_serve), [Child::Worker(slot)], "another one does");
 }

@@ -1,9 +1,13 @@
 //! What holds after every decision, whatever happens: the server never has fewer workers ready because of the arbiter than it is
-//! to have, or than it had.
+//! to have, or than it had; and who may have a request is not killed but for what it does itself.
 
+use std::collections::BTreeSet;
+
+use nix::sys::signal::Signal;
 use tapster::action::Action;
 use tapster::fleet::{Child, Fleet, Phase};
 use tapster::process::{Life, Why};
+use tapster_ipc::Order;
 
 use crate::world::is_reload;
 
@@ -37,6 +41,41 @@ impl Serving {
         let gone: Vec<_> = self.ready.iter().filter(is_sent_away).collect();
         let wanted = fleet.proven().map_or(0, |proven| fleet.desired(proven));
         assert!(gone.is_empty() || fleet.ready() >= wanted, "{gone:?} were sent away, of {wanted} wanted: {fleet:?}");
+    }
+}
+
+/// Who has been told to serve and not to finish: the pids.
+#[derive(Default)]
+pub(crate) struct Told(BTreeSet<i32>);
+
+impl Told {
+    /// After a decision: all who are taken for ready have been told to serve, once, and none of them is killed that nobody needs.
+    pub(crate) fn follow(&mut self, fleet: &Fleet, actions: &[Action]) {
+        for action in actions {
+            match action {
+                Action::Tell { child, order: Order::Serve } => {
+                    let pid = fleet.process(*child).expect("it is there").pid;
+                    assert!(self.0.insert(pid), "{child:?} is told to serve twice");
+                }
+                Action::Tell { child, order: Order::Retire { .. } | Order::Quit } => {
+                    if let Some(process) = fleet.process(*child) {
+                        self.0.remove(&process.pid);
+                    }
+                }
+                Action::Kill { pid, signal: Signal::SIGKILL } if self.0.remove(pid) => {
+                    let is_it = |process: &&tapster::process::Process| process.pid == *pid;
+                    let process = fleet.children().into_iter().find_map(|child| fleet.process(child).filter(is_it));
+                    let Some(Life::Killed { why }) = process.map(|process| &process.life) else { continue };
+                    let is_needless = is_free(*why) || matches!(why, Why::ServerStops | Why::BootTimeout);
+                    assert!(!is_needless, "pid {pid} is killed, which may have a request: {why}");
+                }
+                _ => {}
+            }
+        }
+        for (slot, worker) in fleet.workers.iter().filter(|(_, worker)| worker.is_ready()) {
+            let pid = worker.process().expect("it is ready").pid;
+            assert!(self.0.contains(&pid), "nobody has told the worker in slot {slot} to serve: {fleet:?}");
+        }
     }
 }
 

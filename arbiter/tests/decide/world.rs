@@ -11,7 +11,7 @@ use tapster::event::{End, Event, Sender};
 use tapster::fleet::{Child, Fleet, Limits};
 use tapster_ipc::{ExitCode, Order, Report};
 
-use crate::serving::Serving;
+use crate::serving::{Serving, Told};
 
 /// How long the first worker of a new generation has to be ready until the generation is proven.
 pub(crate) const PROBATION: Duration = Duration::from_secs(1);
@@ -44,6 +44,7 @@ pub(crate) struct World {
     pub(crate) can_spawn: bool,
     pub(crate) exit: Option<ExitCode>,
     killed: BTreeSet<i32>,
+    told: Told,
     /// The processes that live, in their places.
     living: BTreeMap<i32, Option<Child>>,
     next_pid: i32,
@@ -65,6 +66,7 @@ impl World {
             can_spawn: true,
             exit: None,
             killed: BTreeSet::new(),
+            told: Told::default(),
             living: BTreeMap::new(),
             next_pid: 100,
         };
@@ -95,6 +97,7 @@ impl World {
             let before = Serving::of(&self.fleet);
             let actions = decide(&mut self.fleet, event, self.now);
             before.is_kept_by(&self.fleet, &actions);
+            self.told.follow(&self.fleet, &actions);
             let mut outcome: VecDeque<Event> = actions.iter().filter_map(|action| self.play(action)).collect();
             self.actions.extend(actions);
             outcome.append(&mut events);

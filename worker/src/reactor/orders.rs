@@ -36,6 +36,7 @@ impl Reactor {
     pub(super) fn hear_arbiter(&mut self) {
         while let Some(channel) = &self.channel {
             match channel.receive() {
+                Ok((Order::Serve, _)) => self.serve(),
                 Ok((Order::Retire { within_ms, drain }, _)) => {
                     self.retire(Duration::from_millis(within_ms.into()), drain);
                 }
@@ -47,7 +48,7 @@ impl Reactor {
                 Err(ReceiveError::Empty) => return,
                 Err(ReceiveError::Closed) => {
                     self.channel = None;
-                    if self.life == Life::Serving {
+                    if !self.is_retiring() {
                         log::error!("the arbiter is gone; finishing what is running");
                     }
                     self.retire(self.graceful, true);
@@ -56,12 +57,23 @@ impl Reactor {
         }
     }
 
+    /// Takes connections from now on.
+    fn serve(&mut self) {
+        if self.life == Life::Ready {
+            self.life = Life::Serving;
+        }
+    }
+
+    fn is_retiring(&self) -> bool {
+        matches!(self.life, Life::Retiring { .. })
+    }
+
     /// Takes no more connections, but first, with `drain`, those that nobody else would take; ends when the rest is done.
     fn retire(&mut self, within: Duration, drain: bool) {
         self.tools.clock.look();
         let now = self.tools.clock.now;
         self.arm_deadman(within);
-        if self.life != Life::Serving {
+        if self.is_retiring() {
             return;
         }
         self.life = Life::Retiring { until: now + millis(within), quick: false };
