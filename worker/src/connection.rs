@@ -225,9 +225,13 @@ impl Connection {
         }
     }
 
-    /// Whether a request's head is here, or a reply that has not been sent.
+    /// Whether a request's head is here, or a reply that has not been sent, or what came behind one and nobody has looked at.
     pub(crate) fn has_request(&self) -> bool {
-        matches!(self.state, State::Body { .. } | State::Queued { .. } | State::Flushing(_))
+        match self.state {
+            State::Body { .. } | State::Queued { .. } | State::Flushing(_) => true,
+            State::Idle => self.listed,
+            State::Preface | State::Head | State::Lingering => false,
+        }
     }
 
     /// The worker is about to end: a connection that has not sent a request gets no more than a moment, for one that may
@@ -252,6 +256,7 @@ impl Connection {
                 Some(Lost::Request)
             }
             State::Head | State::Body { .. } => Some(Lost::Request),
+            State::Idle if !self.input.is_empty() => Some(Lost::Request),
             State::Preface | State::Idle | State::Flushing(_) | State::Lingering => None,
         }
     }

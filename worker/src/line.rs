@@ -96,9 +96,9 @@ impl Line {
         is_whole && !is_sent
     }
 
-    /// Whether the reply is whole, and some of it has not left.
+    /// Whether the reply is whole, and some of it has not left, or comes back with the connection.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.answer.is_whole() && self.backlog.is_waiting()
+        self.answer.is_returning() || (self.answer.is_whole() && self.backlog.is_waiting())
     }
 
     /// Whether the server has ended the application's right to answer.

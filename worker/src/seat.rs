@@ -135,7 +135,7 @@ impl Seat {
         }
     }
 
-    /// Whether there is a request whose head is here, or a reply that has not been sent.
+    /// As [`Connection::has_request`]; what is in the application has one.
     pub(crate) fn has_request(&self) -> bool {
         self.here().is_none_or(Connection::has_request)
     }

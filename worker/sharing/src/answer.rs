@@ -82,6 +82,11 @@ impl Answer {
         self.0.load(Relaxed) == WHOLE
     }
 
+    /// Whether the reply is whole, and its thread about to come back with what is left of it.
+    pub fn is_returning(&self) -> bool {
+        self.0.load(Relaxed) == RETURNING
+    }
+
     /// Whether the server has ended the application's right to answer.
     #[inline]
     pub fn is_closed(&self) -> bool {
@@ -120,7 +125,8 @@ mod tests {
             answer.note_interim();
             assert_eq!(word(&answer), interim, "note_interim from {from}");
             let answer = at(from);
-            assert_eq!((answer.is_whole(), answer.is_closed()), (from == WHOLE, from == CLOSED), "{from}");
+            let is = (answer.is_whole(), answer.is_returning(), answer.is_closed());
+            assert_eq!(is, (from == WHOLE, from == RETURNING, from == CLOSED), "{from}");
             assert_eq!((answer.take(), word(&answer)), take, "take from {from}");
             let answer = at(from);
             answer.note_whole();
