@@ -8,6 +8,7 @@ import pytest
 
 from harness import Load, run_tapster, wait_until
 from harness.rest import wait_at_rest
+from harness.upgrades import Upgrades
 
 pytestmark = pytest.mark.tapster
 
@@ -140,6 +141,18 @@ def test_the_number_is_kept_by_a_reload(serve):
     with Newcomers(server, "/sleep?0.05", 6) as clients:
         wait_serving(server, 3)
         server.reload(workers=3, deadline=30)
+    assert clients.errors == [] and set(clients.statuses) == {200}
+
+
+def test_an_upgrade_begins_with_as_many_workers_as_there_are(serve):
+    server = serve("ops:application", "--workers", "1-3", *QUICK[:2], "--scale-cooldown", "1h", workers=None)
+    with Upgrades(server) as up, Newcomers(server, "/sleep?0.05", 6) as clients:
+        wait_serving(server, 3)
+        up.up(workers=3)
+        before, _, _ = server.log().partition("This server serves beside the one before it")
+        assert len(re.findall(rf"\[{up.new}\] .* Worker ready", before)) == 3
+        server.wait_log(rf"\[{up.new}\] .* 3 workers to begin with, as the server before this one has")
+        up.hand_over()
     assert clients.errors == [] and set(clients.statuses) == {200}
 
 

@@ -323,3 +323,18 @@ def test_settings_that_are_wrong_by_then_change_nothing(upgrades, tmp_path):
     up.server.wait_log("The new server died before it was ready .*exited with status 1; this one goes on")
     up.forget()
     assert up.server.get().text == "1"
+
+
+def test_what_signals_have_asked_for_is_kept_until_the_settings_have_another_number(upgrades):
+    up = upgrades(workers=None, settings="workers = 1\n")
+    server = up.server
+    server.send(signal.SIGTTIN)
+    wait_until(lambda: len(server.live()) == 2, what="two workers")
+    up.up(workers=2)
+    server.wait_log(rf"\[{up.new}\] .*2 workers remain wanted, as signals have asked; workers = 1")
+    up.hand_over()
+    server.write_settings("workers = 3\n")
+    up.up(workers=3)
+    server.wait_log(rf"\[{up.new}\] .*workers = 3, no longer 1: what signals have asked for .2 workers. is forgotten")
+    up.hand_over()
+    assert server.get().text == "1"

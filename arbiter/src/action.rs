@@ -4,6 +4,7 @@
 
 use log::Level;
 use nix::sys::signal::Signal;
+use tapster_ipc::succession::Staff;
 use tapster_ipc::{ExitCode, Order};
 
 use crate::event::Event;
@@ -113,7 +114,10 @@ pub enum Action {
     },
     /// Start this program anew, as a server that is to take this one's place, with all its listeners. Answered by
     /// [`Event::Launched`] or [`Event::LaunchFailed`], before anything else.
-    Upgrade,
+    Upgrade {
+        /// How many workers it is to begin with.
+        staff: Staff,
+    },
     /// The listeners are this server's alone again: the successor has ended, or is to.
     Disinherit,
     /// Tell the predecessor that this server serves.

@@ -149,7 +149,7 @@ impl Stage {
                 Action::RefuseConnections => self.refuse_connections(),
                 Action::LeaveAddresses { generation } => self.leave_addresses(generation),
                 Action::Notify(notice) => self.notify(&notice, succession),
-                Action::Upgrade
+                Action::Upgrade { .. }
                 | Action::Disinherit
                 | Action::ReportUp
                 | Action::BecomeMain

@@ -25,7 +25,7 @@ use crate::memory::{self, Gauge};
 use crate::perform::Stage;
 use crate::pidfile::Pidfile;
 use crate::scale;
-use crate::succession::{Predecessor, Successor};
+use crate::succession::Successor;
 use crate::upgrade::Heritage;
 
 /// Serves until told to stop, and returns the status to exit with. What goes wrong is logged. `inherited` is what the
@@ -97,7 +97,9 @@ fn start_and_supervise(
     let is_alone = heritage.is_none();
     if let Some(heritage) = heritage {
         log::info!("Taking the place of pid {}, at {} of its sockets", heritage.pid(), heritage.kept());
-        fleet.predecessor = Some(Predecessor { pid: heritage.pid(), knows: false });
+        if let Some(text) = fleet.succeed(heritage.pid(), heritage.staff()) {
+            log::info!("{text}");
+        }
         event_loop
             .succession
             .attend(heritage)

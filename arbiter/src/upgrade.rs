@@ -20,7 +20,7 @@ use std::rc::{Rc, Weak};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use tapster_config::{Bind, Sources};
-use tapster_ipc::succession::{Estate, Heirloom, ToPredecessor, ToSuccessor, Up, pair};
+use tapster_ipc::succession::{Estate, Heirloom, Staff, ToPredecessor, ToSuccessor, Up, pair};
 use tapster_ipc::{ReceiveError, logging};
 use tapster_sys::fds::Inherited;
 use tapster_sys::{environment, signals};
@@ -43,6 +43,7 @@ const SUCCESSOR: Token = Token(2);
 pub struct Heritage {
     channel: ToPredecessor,
     pid: i32,
+    staff: Option<Staff>,
     listeners: Vec<Rc<Listener>>,
 }
 
@@ -67,15 +68,22 @@ impl Heritage {
             }
             ReceiveError::Empty | ReceiveError::Closed => failed("nothing has come over its channel".into()),
         })?;
+        let staff = channel.receive_staff().ok();
         take_names(estate.pid).map_err(|error| failed(format!("the environment can't be changed ({error})")))?;
         let listeners = listeners(&estate, fds).map_err(failed)?;
-        Ok(Some(Self { channel, pid: estate.pid, listeners }))
+        Ok(Some(Self { channel, pid: estate.pid, staff, listeners }))
     }
 
     /// The pid of the server before.
     #[must_use]
     pub(crate) fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// How many workers it has, if it has said so.
+    #[must_use]
+    pub(crate) fn staff(&self) -> Option<Staff> {
+        self.staff
     }
 
     /// How many of its sockets somebody else has by now.
@@ -144,11 +152,18 @@ impl Succession {
         Ok(())
     }
 
-    /// Starts the new server, and returns its pid. `is_daemon` is whether this one is in the background.
+    /// Starts the new server, and returns its pid. `staff` is what it is to begin with, `is_daemon` whether this one is in the
+    /// background.
     ///
     /// # Errors
     /// What could not be done, and the system's reason.
-    pub(crate) fn launch(&mut self, program: &Program, open: &[Rc<Listener>], is_daemon: bool) -> Result<i32, String> {
+    pub(crate) fn launch(
+        &mut self,
+        program: &Program,
+        open: &[Rc<Listener>],
+        staff: Staff,
+        is_daemon: bool,
+    ) -> Result<i32, String> {
         if std::process::id() == 1 {
             return Err("it is process 1, with whose end a container ends: replace the container by one of the new program, and \
                         stop this one then"
@@ -161,6 +176,7 @@ impl Succession {
         let estate = Estate { pid, listeners: open.iter().map(heirloom).collect() };
         let fds: Vec<BorrowedFd<'_>> = open.iter().map(|listener| listener.as_fd()).collect();
         ours.send(&estate, &fds).map_err(failed("the sockets can't be passed to it"))?;
+        ours.send_staff(staff).map_err(failed("the number of workers can't be passed to it"))?;
         self.registry
             .register(&mut SourceFd(&ours.as_raw_fd()), SUCCESSOR, Interest::READABLE)
             .map_err(failed("its channel can't be polled"))?;

@@ -70,16 +70,16 @@ class Upgrades:
         wait_until(lambda: processes.stat(self.new) is None, 15, lambda: f"{self.new} is reaped:\n{self.server.tail()}")
         self.pids.pop()
 
-    def up(self, deadline=20):
+    def up(self, deadline=20, workers=None):
         """`begin`, and all workers of the new arbiter are ready."""
         self.begin()
-        self.wait_up(deadline)
+        self.wait_up(deadline, workers)
         return self.new
 
-    def wait_up(self, deadline=20):
-        """All workers of the newest arbiter are ready, and the one before knows that the first is."""
+    def wait_up(self, deadline=20, workers=None):
+        """All workers of the newest arbiter are ready, and the one before knows it: so many, or else as many as were asked for."""
         self.server.wait_log(rf"The new server serves beside this one \(pid: {self.new}\)", deadline)
-        workers = self.server.workers or 1
+        workers = workers or self.server.workers or 1
         wait_until(lambda: len(self.workers(self.new)) == workers, deadline, self.server.tail)
 
     def hand_over(self, number=signal.SIGQUIT):

@@ -28,6 +28,18 @@ pub struct Estate {
     pub listeners: Vec<Heirloom>,
 }
 
+/// From the old server, right behind the estate: how many workers it has, which the new one is to begin with. It is the new one's
+/// settings that bound that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Staff {
+    /// What its settings ask for, at most.
+    pub workers: u32,
+    /// How many more than that signals have asked for, or fewer.
+    pub shift: i32,
+    /// How many there are to be, by those or by the load.
+    pub wanted: u32,
+}
+
 /// A listener that both servers have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heirloom {
@@ -52,6 +64,8 @@ const ESTATE: u8 = 1;
 const UP: u8 = 2;
 /// The message that the new server is the service's main process, likewise. A version that does not know it passes it over.
 const MAIN: u8 = 3;
+/// The message with the number of workers, likewise.
+const STAFF: u8 = 4;
 
 /// Makes a channel. Neither end blocks, and neither outlives an exec(2) until [`ToPredecessor::keep_across_exec`].
 ///
@@ -71,6 +85,14 @@ impl ToSuccessor {
     /// As [`tapster_sys::rights::send`]; `InvalidInput` where it is too long for one message.
     pub fn send(&self, estate: &Estate, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         tapster_sys::rights::send(self.0.as_fd(), &estate.encode()?, fds)
+    }
+
+    /// Says how many workers there are.
+    ///
+    /// # Errors
+    /// As [`tapster_sys::rights::send`].
+    pub fn send_staff(&self, staff: Staff) -> io::Result<()> {
+        tapster_sys::rights::send(self.0.as_fd(), &staff.encode(), &[])
     }
 
     /// Says that the service manager has been told to hear the new server from now on.
@@ -122,6 +144,14 @@ impl ToPredecessor {
     /// Where there is nothing; [`ReceiveError::Closed`] once the old server has gone.
     pub fn receive(&self) -> Result<(Estate, Vec<OwnedFd>), ReceiveError> {
         receive(self.0.as_fd(), Estate::decode)
+    }
+
+    /// How many workers the old server has, right after that.
+    ///
+    /// # Errors
+    /// Where there is nothing, as from a version that does not say it.
+    pub fn receive_staff(&self) -> Result<Staff, ReceiveError> {
+        receive(self.0.as_fd(), Staff::decode).map(|(staff, _fds)| staff)
     }
 
     /// Hears, after that, that this server is the service's main process.
@@ -176,6 +206,19 @@ impl Estate {
     }
 }
 
+impl Staff {
+    fn encode(self) -> Vec<u8> {
+        Writer::new(STAFF).u32(self.workers).i32(self.shift).u32(self.wanted).0
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (kind, mut fields) = Reader::new(bytes)?;
+        let workers = fields.u32().filter(|_| kind == STAFF)?;
+        let staff = Self { workers, shift: fields.i32()?, wanted: fields.u32()? };
+        fields.is_at_end().then_some(staff)
+    }
+}
+
 impl Up {
     fn encode(&self) -> Vec<u8> {
         self.kept.iter().fold(Writer::new(UP).whole_text(&self.pid_file), |message, number| message.u32(*number)).0
@@ -207,6 +250,10 @@ mod tests {
         old.send(&estate, &[kept.as_fd(), kept.as_fd()]).unwrap();
         let (received, fds) = new.receive().unwrap();
         assert_eq!((received, fds.len()), (estate, 2));
+        assert!(matches!(new.receive_staff(), Err(ReceiveError::Empty)), "as of a version before");
+        let staff = Staff { workers: 2, shift: -1, wanted: 1 };
+        old.send_staff(staff).unwrap();
+        assert_eq!(new.receive_staff().unwrap(), staff);
         for up in [Up { kept: vec![1], pid_file: "/run/a.pid".into() }, Up { kept: vec![], pid_file: String::new() }] {
             new.send(&up).unwrap();
             assert_eq!(old.receive().unwrap(), up);
@@ -225,12 +272,14 @@ mod tests {
     fn what_is_cut_short_or_of_another_form_is_no_message() {
         let estate = Estate { pid: 1, listeners: vec![Heirloom { bind: "a:1".into(), place: None }] }.encode().unwrap();
         let up = Up { kept: vec![3], pid_file: "/x".into() }.encode();
+        let staff = Staff { workers: 2, shift: 3, wanted: 5 }.encode();
+        assert!((0..staff.len()).all(|cut| Staff::decode(&staff[..cut]).is_none()));
         for cut in (0..estate.len()).filter(|cut| *cut != 5) {
             assert_eq!(Estate::decode(&estate[..cut]), None, "cut at {cut}");
         }
         for cut in (0..up.len()).filter(|cut| *cut != 7) {
             assert_eq!(Up::decode(&up[..cut]), None, "cut at {cut}");
         }
-        assert_eq!((Estate::decode(&up), Up::decode(&estate)), (None, None));
+        assert_eq!((Estate::decode(&up), Up::decode(&estate), Staff::decode(&up)), (None, None, None));
     }
 }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use mio::{Events, Poll};
 use tapster_config::Settings;
+use tapster_ipc::succession::Staff;
 
 use super::*;
 use crate::load;
@@ -116,7 +117,7 @@ fn what_is_refused_is_told_to_the_one_who_asked_for_it() {
         events.iter().for_each(|event| heard.extend(desk.control.hear(event)));
     }
     desk.control.hand_over(&heard[0]);
-    desk.control.follow(&[Action::Upgrade], stamp::monotonic());
+    desk.control.follow(&[Action::Upgrade { staff: Staff { workers: 1, shift: 0, wanted: 1 } }], stamp::monotonic());
     desk.control.hand_over(&Event::LaunchFailed { reason: "no memory".into() });
     desk.control.follow(&[Action::Refuse("no memory".into())], stamp::monotonic());
     desk.answer();

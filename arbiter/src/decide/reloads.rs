@@ -7,6 +7,7 @@
 //! worker or of a later one, and one of code that is being written (`reload`).
 
 use log::Level;
+use tapster_config::MOST_WORKERS;
 
 use super::turn::Turn;
 use crate::action::{Action, Notice};
@@ -82,17 +83,12 @@ impl Turn<'_> {
     /// What TTIN and TTOU have asked for beyond the settings holds on, unless the settings themselves have another number now.
     fn kept_shift(&mut self, workers: u32) -> i32 {
         let serving = self.fleet.proven().unwrap_or(self.fleet.target);
-        let Some(serving) = self.fleet.generations.get(&serving).filter(|serving| serving.shift != 0) else { return 0 };
-        let (shift, before, all) = (serving.shift, serving.limits.workers, serving.workers());
-        if workers == before {
-            self.log(Level::Info, format!("{all} workers remain wanted, as signals have asked; workers = {workers}"));
-            return shift;
+        let Some(serving) = self.fleet.generations.get(&serving) else { return 0 };
+        let (shift, text) = kept(serving.shift, serving.limits.workers, workers);
+        if let Some(text) = text {
+            self.log(Level::Info, text);
         }
-        let text = format!(
-            "workers = {workers}, no longer {before}: what signals have asked for ({all} workers) is forgotten"
-        );
-        self.log(Level::Info, text);
-        0
+        shift
     }
 
     pub(super) fn settings_refused(&mut self, reason: &str) {
@@ -186,6 +182,22 @@ impl Turn<'_> {
                 times => format!("{times} times"),
             };
             self.begin_reload(&format!("Another reload was asked for during the last one ({times})"));
+        }
+    }
+}
+
+/// What of a shift by signals holds where the settings ask for `workers` and asked for `before`, and what the log is to say of it.
+pub(super) fn kept(shift: i32, before: u32, workers: u32) -> (i32, Option<String>) {
+    let all = before.saturating_add_signed(shift).clamp(1, MOST_WORKERS);
+    match shift {
+        0 => (0, None),
+        _ if workers == before => {
+            let remain = if all == 1 { "worker remains" } else { "workers remain" };
+            (shift, Some(format!("{all} {remain} wanted, as signals have asked; workers = {workers}")))
+        }
+        _ => {
+            let forgotten = format!("what signals have asked for ({all} workers) is forgotten");
+            (0, Some(format!("workers = {workers}, no longer {before}: {forgotten}")))
         }
     }
 }

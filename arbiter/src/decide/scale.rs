@@ -28,6 +28,13 @@ impl Fleet {
         self.slots_of(self.target, Worker::is_sound)
     }
 
+    /// How many workers there are to be by the newest settings, even while nothing is to run.
+    pub(crate) fn number(&self) -> u32 {
+        let scaled = self.scaled.workers;
+        let fixed = || self.generations.get(&self.target).map_or(scaled, Generation::workers);
+        self.rules(self.target).map_or_else(fixed, |rules| scaled.clamp(rules.min, rules.max))
+    }
+
     /// By what a generation follows the load, if it does.
     pub(crate) fn rules(&self, number: u64) -> Option<Rules> {
         let generation = self.generations.get(&number)?;
@@ -76,11 +83,7 @@ impl Turn<'_> {
     /// Takes over, from settings that fix the number of workers into such as may leave it to the load, the number that there is:
     /// a busy server does not begin anew with the least.
     pub(super) fn carry_number(&mut self) {
-        let (target, scaled) = (self.fleet.target, self.fleet.scaled.workers);
-        // What the settings ask, even while nothing is to run.
-        let fixed = || self.fleet.generations.get(&target).map_or(scaled, Generation::workers);
-        self.fleet.scaled.workers =
-            self.fleet.rules(target).map_or_else(fixed, |rules| scaled.clamp(rules.min, rules.max));
+        self.fleet.scaled.workers = self.fleet.number();
         self.fleet.scaled.policy.pause();
     }
 

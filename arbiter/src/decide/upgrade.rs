@@ -7,16 +7,44 @@ use std::time::Duration;
 use log::Level;
 use nix::sys::signal::Signal;
 use tapster_ipc::message::{FINALISATION, QUICK};
+use tapster_ipc::succession::Staff;
 
+use super::reloads::kept;
 use super::stops::{TEMPLATE_END, TWICE};
 use super::turn::Turn;
 use crate::action::{Action, Notice};
 use crate::event::End;
-use crate::fleet::{Generation, Manner, Phase};
-use crate::succession::{Stage, Successor};
+use crate::fleet::{Fleet, Generation, Manner, Phase};
+use crate::scale::Rules;
+use crate::succession::{Predecessor, Stage, Successor};
 
 /// How much longer than its processes an unfinished successor may take to end.
 const ARBITER_END: Duration = Duration::from_secs(1);
+
+impl Fleet {
+    /// How many workers a new server is to begin with.
+    fn staff(&self) -> Staff {
+        let serving = self.generations.get(&self.proven().unwrap_or(self.target));
+        let (workers, shift) = serving.map_or((0, 0), |serving| (serving.limits.workers, serving.shift));
+        Staff { workers, shift, wanted: self.number() }
+    }
+
+    /// This server is to take the place of another, and begins with as many workers as that has, as far as its settings allow: a
+    /// hand-over is to leave no fewer. Answers what the log is to say of it.
+    pub fn succeed(&mut self, predecessor: i32, staff: Option<Staff>) -> Option<String> {
+        self.predecessor = Some(Predecessor { pid: predecessor, knows: false });
+        let (staff, target) = (staff?, self.target);
+        let generation = self.generations.get_mut(&target)?;
+        let (shift, text) = kept(staff.shift, staff.workers, generation.limits.workers);
+        generation.shift = shift;
+        self.scaled.workers = staff.wanted;
+        let begins = |rules: Rules| {
+            let wanted = staff.wanted.clamp(rules.min, rules.max);
+            (wanted > rules.min).then(|| format!("{wanted} workers to begin with, as the server before this one has"))
+        };
+        text.or_else(|| self.rules(target).and_then(begins))
+    }
+}
 
 impl Turn<'_> {
     /// SIGUSR2: starts the program anew, unless there are two servers already.
@@ -39,7 +67,7 @@ impl Turn<'_> {
             (Phase::Starting, ..) => "no worker has been ready yet".to_owned(),
             (Phase::Up { .. } | Phase::Stopping { .. }, None, None) => {
                 self.log(Level::Info, format!("{name}: starting the program anew, beside this server"));
-                return self.act(Action::Upgrade);
+                return self.act(Action::Upgrade { staff: self.fleet.staff() });
             }
         };
         self.log(Level::Warn, format!("{name}: refused, {refusal}"));

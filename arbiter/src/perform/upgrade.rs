@@ -1,5 +1,7 @@
 //! What the stage does with a server beside this one: a part of `perform`.
 
+use tapster_ipc::succession::Staff;
+
 use super::{Action, Event, Stage};
 use crate::pidfile::Pidfile;
 use crate::upgrade::Succession;
@@ -8,7 +10,7 @@ impl Stage {
     /// Carries out one of the actions that are about another server; hands back any other.
     pub(super) fn perform_beside(&mut self, action: &Action, succession: &mut Succession) -> Option<Event> {
         match action {
-            Action::Upgrade => return Some(self.upgrade(succession)),
+            Action::Upgrade { staff } => return Some(self.upgrade(*staff, succession)),
             Action::Disinherit => succession.disinherit(),
             Action::ReportUp => {
                 succession.report_up(self.pidfile.as_ref().map(Pidfile::final_path));
@@ -20,8 +22,8 @@ impl Stage {
         None
     }
 
-    fn upgrade(&self, succession: &mut Succession) -> Event {
-        match succession.launch(&self.program, &self.open(), self.original.daemon) {
+    fn upgrade(&self, staff: Staff, succession: &mut Succession) -> Event {
+        match succession.launch(&self.program, &self.open(), staff, self.original.daemon) {
             Ok(pid) => Event::Launched { pid },
             Err(reason) => Event::LaunchFailed { reason },
         }

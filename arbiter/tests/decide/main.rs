@@ -8,6 +8,7 @@ mod deaths;
 mod drains;
 mod endings;
 mod halted;
+mod heritage;
 mod logs;
 mod phases;
 mod property;

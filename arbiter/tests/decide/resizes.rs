@@ -43,18 +43,14 @@ fn so_many_at_once_are_one_order_and_one_line() {
 
 #[test]
 fn hup_keeps_what_ttin_and_ttou_have_asked_for() {
-    for (signal, wanted) in [(SIGTTIN, 3), (SIGTTOU, 1)] {
+    for (signal, wanted, remain) in [(SIGTTIN, 3, "3 workers remain"), (SIGTTOU, 1, "1 worker remains")] {
         let mut world = up();
         world.signal(signal);
         world.calm();
         world.take();
         world.signal(SIGHUP);
-        assert!(
-            world.has_logged(
-                Level::Info,
-                &format!("{wanted} workers remain wanted, as signals have asked; workers = 2")
-            )
-        );
+        let text = format!("{remain} wanted, as signals have asked; workers = 2");
+        assert!(world.has_logged(Level::Info, &text), "{:?}", world.logged());
         world.calm();
         assert_eq!((world.serving(2), world.fleet.ready()), (wanted, wanted), "{signal}");
     }

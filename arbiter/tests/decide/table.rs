@@ -27,7 +27,7 @@ fn effect(world: &mut World, signal: Signal) -> &'static str {
         () if world.fleet.stops_at != announced => "drains",
         () if world.fleet.reloads.waiting > waiting => "later",
         () if world.fleet.is_paused != is_paused => "pauses",
-        () if world.has_done(&Action::Upgrade) => "upgrades",
+        () if world.launched().is_some() => "upgrades",
         () if world.has_reopened() => "reopens",
         () if after > wanted => "more",
         () if after < wanted => "fewer",

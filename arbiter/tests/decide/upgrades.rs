@@ -22,7 +22,7 @@ type Make = fn() -> (World, i32);
 fn launched() -> (World, i32) {
     let mut world = World::up(2);
     world.signal(SIGUSR2);
-    assert!(world.has_done(&Action::Upgrade));
+    assert!(world.launched().is_some());
     let pid = world.fleet.successor.expect("it has been started").pid;
     world.take();
     (world, pid)
@@ -185,12 +185,12 @@ fn a_second_upgrade_is_refused_and_the_refusal_names_the_pid() {
         let (mut world, pid) = make();
         world.signal(SIGUSR2);
         assert!(world.has_logged(Level::Warn, &text.replace("PID", &pid.to_string())), "{:?}", world.logged());
-        assert!(!world.has_done(&Action::Upgrade));
+        assert!(world.launched().is_none());
     }
     let mut world = new_server_up();
     world.signal(SIGUSR2);
     assert!(world.has_logged(Level::Warn, &format!("the one before it (pid: {OLD})")));
-    assert!(!world.has_done(&Action::Upgrade));
+    assert!(world.launched().is_none());
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn no_upgrade_is_begun_before_the_server_is_up_or_while_it_stops() {
     stopping.signal(SIGTERM);
     stopping.signal(SIGUSR2);
     assert!(stopping.has_logged(Level::Info, "SIGUSR2 received: ignored, the server is stopping"));
-    assert!(!world.has_done(&Action::Upgrade) && !stopping.has_done(&Action::Upgrade));
+    assert!(world.launched().is_none() && stopping.launched().is_none());
 }
 
 #[test]
@@ -405,7 +405,7 @@ fn the_new_server_takes_over_when_the_old_one_has_gone() {
     assert!(world.has_done(&Action::TakeOver { predecessor: OLD }));
     world.take();
     world.signal(SIGUSR2);
-    assert!(world.has_done(&Action::Upgrade), "it may be upgraded itself now");
+    assert!(world.launched().is_some(), "it may be upgraded itself now");
 }
 
 #[test]

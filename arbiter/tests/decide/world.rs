@@ -9,6 +9,7 @@ use tapster::action::{Action, Notice};
 use tapster::decide::decide;
 use tapster::event::{End, Event, Sender};
 use tapster::fleet::{Child, Fleet, Limits};
+use tapster_ipc::succession::Staff;
 use tapster_ipc::{ExitCode, Order, Report};
 
 use crate::serving::{Serving, Told};
@@ -124,7 +125,7 @@ impl World {
                 Err(reason) => Event::SettingsRefused { reason },
             }),
             Action::Replay(event) => Some(event.clone()),
-            Action::Upgrade => Some(match self.can_spawn {
+            Action::Upgrade { .. } => Some(match self.can_spawn {
                 true => Event::Launched { pid: self.pid(None) },
                 false => Event::LaunchFailed { reason: "no memory".into() },
             }),
@@ -332,6 +333,14 @@ impl World {
 
     pub(crate) fn has_notified(&self, notice: Notice) -> bool {
         self.has_done(&Action::Notify(notice))
+    }
+
+    /// Whether a new server has been started, and what it is to begin with.
+    pub(crate) fn launched(&self) -> Option<Staff> {
+        self.actions.iter().find_map(|action| match action {
+            Action::Upgrade { staff } => Some(*staff),
+            _ => None,
+        })
     }
 
     /// Whether a reload has begun.
