@@ -335,6 +335,25 @@ fn tell(child: Child, order: &Order, channels: &Channels) -> Option<Event> {
     let error = channels.tell(child, order, &[]).err()?;
     // It is ending, or does not listen: then it is killed at its deadline.
     log::debug!("{child:?} can't be told {order:?}: {error}");
-    // One that waits for this has no deadline, and would wait for ever.
+    // One that waits for this has no deadline, and would wait for ever. Without a channel it ends, with nothing to lose.
     (*order == Order::Serve).then_some(Event::Closed { from: child })
+}
+
+#[cfg(test)]
+mod tests {
+    use mio::Poll;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_can_not_be_told_to_serve_is_given_up_and_other_orders_may_go_astray() {
+        let poll = Poll::new().unwrap();
+        let channels = Channels::new(poll.registry().try_clone().unwrap());
+        let worker = Child::Worker(3);
+        let lost = tell(worker, &Order::Serve, &channels);
+        assert!(matches!(lost, Some(Event::Closed { from }) if from == worker), "{lost:?}");
+        for order in [Order::Quit, Order::Reopen, Order::LetGo] {
+            assert!(tell(worker, &order, &channels).is_none(), "{order:?}");
+        }
+    }
 }

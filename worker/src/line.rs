@@ -98,7 +98,9 @@ impl Line {
 
     /// Whether the reply is whole, and some of it has not left, or comes back with the connection.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.answer.is_returning() || (self.answer.is_whole() && self.backlog.is_waiting())
+        // The backlog first: its thread says that the reply comes back before it takes what is left from there.
+        let is_waiting = self.backlog.is_waiting();
+        (self.answer.is_whole() && is_waiting) || self.answer.is_returning()
     }
 
     /// Whether the server has ended the application's right to answer.

@@ -150,7 +150,7 @@ struct Listed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
     /// As long as the arbiter does not know that it could serve, it takes nothing: it may be killed as one that boots.
-    Ready,
+    Waiting,
     Serving,
     /// Finishing what is running; over at the latest then.
     Retiring {
@@ -192,7 +192,7 @@ impl Reactor {
             deadman: Deadman::new()?,
             ends_by: NEVER,
             graceful: settings.graceful_timeout,
-            life: Life::Ready,
+            life: Life::Waiting,
             most_connections: settings.worker_connections as usize,
             trims_at: 0,
             spare: 0,
@@ -202,7 +202,7 @@ impl Reactor {
         })
     }
 
-    /// Tells the arbiter that the worker could serve, and hears its orders from now on; the first is to serve.
+    /// Tells the arbiter that the worker could serve, and hears its orders from now on; the order to serve among them.
     pub(crate) fn attach(&mut self, channel: ChildChannel) -> Result<(), (ChildChannel, io::Error)> {
         let begin = || -> io::Result<()> {
             channel.set_nonblocking()?;

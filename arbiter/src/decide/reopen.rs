@@ -11,7 +11,7 @@ impl Turn<'_> {
     pub(super) fn reopen(&mut self, name: &str) {
         self.act(Action::Reopen { by: name.to_owned() });
         let mut children = self.fleet.children();
-        // One that is being forked may have the file that its template had; it hears of it once it serves.
+        // One that is being forked may have the file that its template had; it hears of it once it hears orders.
         let forking = self.fleet.workers.iter().filter(|(_, worker)| worker.is_forking());
         children.extend(forking.map(|(&slot, _)| Child::Worker(slot)));
         for child in children {

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use nix::sys::signal::Signal;
 use tapster::action::Action;
 use tapster::fleet::{Child, Fleet, Phase};
-use tapster::process::{Life, Why};
+use tapster::process::{Life, Process, Why};
 use tapster_ipc::Order;
 
 use crate::world::is_reload;
@@ -62,10 +61,14 @@ impl Told {
                         self.0.remove(&process.pid);
                     }
                 }
-                Action::Kill { pid, signal: Signal::SIGKILL } if self.0.remove(pid) => {
-                    let is_it = |process: &&tapster::process::Process| process.pid == *pid;
+                // Whatever the signal, it is its end.
+                Action::Kill { pid, .. } if self.0.contains(pid) => {
+                    let is_it = |process: &&Process| process.pid == *pid;
                     let process = fleet.children().into_iter().find_map(|child| fleet.process(child).filter(is_it));
-                    let Some(Life::Killed { why }) = process.map(|process| &process.life) else { continue };
+                    let Some(Life::Killed { why } | Life::Ending { why, .. }) = process.map(|process| &process.life)
+                    else {
+                        continue;
+                    };
                     let is_needless = is_free(*why) || matches!(why, Why::ServerStops | Why::BootTimeout);
                     assert!(!is_needless, "pid {pid} is killed, which may have a request: {why}");
                 }

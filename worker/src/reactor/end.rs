@@ -46,7 +46,7 @@ impl Reactor {
         }
         self.tools.refusals.sum_up();
         cut_off.tell(match self.life {
-            Life::Ready | Life::Serving => "it can't go on",
+            Life::Waiting | Life::Serving => "it can't go on",
             Life::Retiring { quick: true, .. } => "a quick stop waits for no longer",
             Life::Retiring { .. } => "graceful_timeout is over",
         });
@@ -69,7 +69,7 @@ impl Reactor {
 
     pub(super) fn is_over(&self) -> bool {
         match self.life {
-            Life::Ready | Life::Serving => false,
+            Life::Waiting | Life::Serving => false,
             Life::Retiring { until, quick } => {
                 let is_over = |seat: &Seat| seat.is_stuck() || (quick && !seat.has_request());
                 self.tools.clock.now >= until || self.seats.iter().all(|(_, seat)| is_over(seat))

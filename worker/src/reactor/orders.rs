@@ -48,8 +48,10 @@ impl Reactor {
                 Err(ReceiveError::Empty) => return,
                 Err(ReceiveError::Closed) => {
                     self.channel = None;
-                    if !self.is_retiring() {
-                        log::error!("the arbiter is gone; finishing what is running");
+                    match self.life {
+                        Life::Waiting => log::error!("the arbiter is gone before this worker has been told to serve"),
+                        Life::Serving => log::error!("the arbiter is gone; finishing what is running"),
+                        Life::Retiring { .. } => {}
                     }
                     self.retire(self.graceful, true);
                 }
@@ -59,7 +61,7 @@ impl Reactor {
 
     /// Takes connections from now on.
     fn serve(&mut self) {
-        if self.life == Life::Ready {
+        if self.life == Life::Waiting {
             self.life = Life::Serving;
         }
     }
@@ -68,7 +70,8 @@ impl Reactor {
         matches!(self.life, Life::Retiring { .. })
     }
 
-    /// Takes no more connections, but first, with `drain`, those that nobody else would take; ends when the rest is done.
+    /// Takes no more connections, but first, with `drain`, those that nobody else would take; ends when the rest is done. One that
+    /// was never told to serve takes none even then: the arbiter may be about to kill it.
     fn retire(&mut self, within: Duration, drain: bool) {
         self.tools.clock.look();
         let now = self.tools.clock.now;
@@ -76,9 +79,10 @@ impl Reactor {
         if self.is_retiring() {
             return;
         }
+        let drains = drain && self.life == Life::Serving;
         self.life = Life::Retiring { until: now + millis(within), quick: false };
         (self.tools.retiring, self.tools.lets_go) = (true, true);
-        if drain {
+        if drains {
             for listener in 0..self.listeners.count() {
                 while self.accept(listener, Expect::Events) {}
             }
