@@ -151,7 +151,7 @@ def test_an_upgrade_begins_with_as_many_workers_as_there_are(serve):
         up.up(workers=3)
         before, _, _ = server.log().partition("This server serves beside the one before it")
         assert len(re.findall(rf"\[{up.new}\] .* Worker ready", before)) == 3
-        server.wait_log(rf"\[{up.new}\] .* 3 workers to begin with, as the server before this one has")
+        server.wait_log(rf"\[{up.new}\] .* Workers to begin with: 3, since the server before this one has 3")
         up.hand_over()
     assert clients.errors == [] and set(clients.statuses) == {200}
 

@@ -237,6 +237,7 @@ def test_a_worker_takes_no_request_before_the_arbiter_knows_of_it_and_then_serve
             if is_killed:
                 kill([server.pid])
                 # Only who has been told to serve takes what waits then.
+                server.wait_log(rf"\[{booting}\] .* channel ended before this worker was to serve")
                 first.open()
         second.open()
         assert (waiting.reply().json["pid"] == booting) is not is_killed

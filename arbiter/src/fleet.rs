@@ -175,9 +175,13 @@ impl Fleet {
         if self.is_paused {
             return 0;
         }
+        usize::try_from(self.asked_for(number)).unwrap_or(usize::MAX)
+    }
+
+    /// The same, even while nothing is to run.
+    pub(crate) fn asked_for(&self, number: u64) -> u32 {
         let fixed = || self.generations.get(&number).map_or(0, Generation::workers);
-        let workers = self.rules(number).map_or_else(fixed, |rules| self.scaled.workers.clamp(rules.min, rules.max));
-        usize::try_from(workers).unwrap_or(usize::MAX)
+        self.rules(number).map_or_else(fixed, |rules| self.scaled.workers.clamp(rules.min, rules.max))
     }
 
     /// The newest generation that has shown that it works, while the server is up.

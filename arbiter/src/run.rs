@@ -97,7 +97,7 @@ fn start_and_supervise(
     let is_alone = heritage.is_none();
     if let Some(heritage) = heritage {
         log::info!("Taking the place of pid {}, at {} of its sockets", heritage.pid(), heritage.kept());
-        if let Some(text) = fleet.succeed(heritage.pid(), heritage.staff()) {
+        for text in fleet.succeed(heritage.pid(), heritage.staff()) {
             log::info!("{text}");
         }
         event_loop

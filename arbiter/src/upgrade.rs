@@ -68,6 +68,7 @@ impl Heritage {
             }
             ReceiveError::Empty | ReceiveError::Closed => failed("nothing has come over its channel".into()),
         })?;
+        // A version that says it not at all, or in another way, has said nothing.
         let staff = channel.receive_staff().ok();
         take_names(estate.pid).map_err(|error| failed(format!("the environment can't be changed ({error})")))?;
         let listeners = listeners(&estate, fds).map_err(failed)?;

@@ -77,7 +77,7 @@ class Upgrades:
         return self.new
 
     def wait_up(self, deadline=20, workers=None):
-        """All workers of the newest arbiter are ready, and the one before knows it: so many, or else as many as were asked for."""
+        """All workers of the newest arbiter are ready, `workers` or else as many as the settings say, and the one before knows."""
         self.server.wait_log(rf"The new server serves beside this one \(pid: {self.new}\)", deadline)
         workers = workers or self.server.workers or 1
         wait_until(lambda: len(self.workers(self.new)) == workers, deadline, self.server.tail)

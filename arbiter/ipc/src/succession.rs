@@ -1,4 +1,4 @@
-//! What a server and the one that is to take its place say to each other: a socket pair, a message or two each way, and its end.
+//! What a server and the one that is to take its place say to each other: a socket pair, a few messages, and its end.
 //!
 //! The two may be of different versions, so this is kept apart from `message`, and what is here changes only with the number in
 //! its first byte. Used by the arbiter at both ends; decides nothing.
@@ -149,7 +149,7 @@ impl ToPredecessor {
     /// How many workers the old server has, right after that.
     ///
     /// # Errors
-    /// Where there is nothing, as from a version that does not say it.
+    /// Where there is nothing, as from a version that does not say it; else as [`ToPredecessor::receive`].
     pub fn receive_staff(&self) -> Result<Staff, ReceiveError> {
         receive(self.0.as_fd(), Staff::decode).map(|(staff, _fds)| staff)
     }
@@ -264,6 +264,8 @@ mod tests {
         assert!(new.is_named_main().is_ok());
         old.name_main().unwrap();
         assert!(matches!(new.receive(), Err(ReceiveError::Gossip(_))), "as a version before hears it");
+        old.send_staff(staff).unwrap();
+        assert!(matches!(new.is_named_main(), Err(ReceiveError::Gossip(_))), "likewise");
         drop(old);
         assert!(matches!(new.is_named_main(), Err(ReceiveError::Closed)));
     }

@@ -73,7 +73,7 @@ impl Turn<'_> {
             self.conclude(Err(format!("generation {before} gave way to generation {number} before it {when}")));
         }
         self.carry_number();
-        let shift = self.kept_shift(limits.workers);
+        let shift = self.kept_shift(&limits);
         self.fleet.newest = number;
         self.fleet.target = number;
         self.fleet.generations.insert(number, Generation { shift, ..Generation::new(limits) });
@@ -81,10 +81,10 @@ impl Turn<'_> {
     }
 
     /// What TTIN and TTOU have asked for beyond the settings holds on, unless the settings themselves have another number now.
-    fn kept_shift(&mut self, workers: u32) -> i32 {
+    fn kept_shift(&mut self, limits: &Limits) -> i32 {
         let serving = self.fleet.proven().unwrap_or(self.fleet.target);
         let Some(serving) = self.fleet.generations.get(&serving) else { return 0 };
-        let (shift, text) = kept(serving.shift, serving.limits.workers, workers);
+        let (shift, text) = kept(serving.shift, serving.limits.workers, limits);
         if let Some(text) = text {
             self.log(Level::Info, text);
         }
@@ -186,17 +186,19 @@ impl Turn<'_> {
     }
 }
 
-/// What of a shift by signals holds where the settings ask for `workers` and asked for `before`, and what the log is to say of it.
-pub(super) fn kept(shift: i32, before: u32, workers: u32) -> (i32, Option<String>) {
-    let all = before.saturating_add_signed(shift).clamp(1, MOST_WORKERS);
+/// What of a shift by signals holds that came to settings which asked for `before`, and what the log is to say of it.
+pub(super) fn kept(shift: i32, before: u32, limits: &Limits) -> (i32, Option<String>) {
+    let (workers, all) = (limits.workers, before.saturating_add_signed(shift).clamp(1, MOST_WORKERS));
+    let most = if limits.scale.is_some() { "at most " } else { "" };
+    let (noun, remain) = if all == 1 { ("worker", "remains") } else { ("workers", "remain") };
     match shift {
         0 => (0, None),
         _ if workers == before => {
-            let remain = if all == 1 { "worker remains" } else { "workers remain" };
-            (shift, Some(format!("{all} {remain} wanted, as signals have asked; workers = {workers}")))
+            let text = format!("{most}{all} {noun} {remain} wanted, as signals have asked; workers = {workers}");
+            (shift, Some(text))
         }
         _ => {
-            let forgotten = format!("what signals have asked for ({all} workers) is forgotten");
+            let forgotten = format!("what signals have asked for ({all} {noun}) is forgotten");
             (0, Some(format!("workers = {workers}, no longer {before}: {forgotten}")))
         }
     }

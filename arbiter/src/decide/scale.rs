@@ -8,7 +8,7 @@ use std::time::Duration;
 use log::Level;
 
 use super::turn::{Turn, words};
-use crate::fleet::{Fleet, Generation, Phase, Worker};
+use crate::fleet::{Fleet, Phase, Worker};
 use crate::scale::{Cause, Rules, Sample};
 
 /// The status tells how busy the workers are no more often than this.
@@ -26,13 +26,6 @@ impl Fleet {
     #[must_use]
     pub fn sampled(&self) -> Vec<u32> {
         self.slots_of(self.target, Worker::is_sound)
-    }
-
-    /// How many workers there are to be by the newest settings, even while nothing is to run.
-    pub(crate) fn number(&self) -> u32 {
-        let scaled = self.scaled.workers;
-        let fixed = || self.generations.get(&self.target).map_or(scaled, Generation::workers);
-        self.rules(self.target).map_or_else(fixed, |rules| scaled.clamp(rules.min, rules.max))
     }
 
     /// By what a generation follows the load, if it does.
@@ -53,7 +46,7 @@ impl Fleet {
 impl Turn<'_> {
     /// So many threads are at work, and so much waits.
     pub(super) fn load(&mut self, busy: u32, waiting: u32) {
-        let Some(rules) = self.fleet.rules(self.fleet.target).filter(|_| self.fleet.follows_load()) else { return };
+        let Some(mut rules) = self.fleet.rules(self.fleet.target).filter(|_| self.fleet.follows_load()) else { return };
         if self.fleet.is_rolling() {
             // How busy they are now says little of how busy they will be.
             return self.fleet.scaled.policy.pause();
@@ -66,6 +59,10 @@ impl Turn<'_> {
             busy,
             waiting,
         };
+        if self.fleet.predecessor.is_some() || self.fleet.successor.is_some() {
+            // Each of two servers sees a part of the load, and either may soon have all of it.
+            rules.min = sample.planned;
+        }
         if let Some(change) = self.fleet.scaled.policy.observe(self.now, &rules, sample) {
             let (workers, before, cause) = (change.workers, sample.planned, reason(change.cause));
             self.fleet.scaled.workers = workers;
@@ -83,7 +80,7 @@ impl Turn<'_> {
     /// Takes over, from settings that fix the number of workers into such as may leave it to the load, the number that there is:
     /// a busy server does not begin anew with the least.
     pub(super) fn carry_number(&mut self) {
-        self.fleet.scaled.workers = self.fleet.number();
+        self.fleet.scaled.workers = self.fleet.asked_for(self.fleet.target);
         self.fleet.scaled.policy.pause();
     }
 

@@ -15,34 +15,33 @@ use super::turn::Turn;
 use crate::action::{Action, Notice};
 use crate::event::End;
 use crate::fleet::{Fleet, Generation, Manner, Phase};
-use crate::scale::Rules;
 use crate::succession::{Predecessor, Stage, Successor};
 
 /// How much longer than its processes an unfinished successor may take to end.
 const ARBITER_END: Duration = Duration::from_secs(1);
 
 impl Fleet {
-    /// How many workers a new server is to begin with.
+    /// How many workers a new server is to begin with, which reads the newest settings too.
     fn staff(&self) -> Staff {
-        let serving = self.generations.get(&self.proven().unwrap_or(self.target));
-        let (workers, shift) = serving.map_or((0, 0), |serving| (serving.limits.workers, serving.shift));
-        Staff { workers, shift, wanted: self.number() }
+        let target = self.generations.get(&self.target);
+        let (workers, shift) = target.map_or((0, 0), |target| (target.limits.workers, target.shift));
+        Staff { workers, shift, wanted: self.asked_for(self.target) }
     }
 
     /// This server is to take the place of another, and begins with as many workers as that has, as far as its settings allow: a
     /// hand-over is to leave no fewer. Answers what the log is to say of it.
-    pub fn succeed(&mut self, predecessor: i32, staff: Option<Staff>) -> Option<String> {
+    pub fn succeed(&mut self, predecessor: i32, staff: Option<Staff>) -> Vec<String> {
         self.predecessor = Some(Predecessor { pid: predecessor, knows: false });
-        let (staff, target) = (staff?, self.target);
-        let generation = self.generations.get_mut(&target)?;
-        let (shift, text) = kept(staff.shift, staff.workers, generation.limits.workers);
+        let target = self.target;
+        let (Some(staff), Some(generation)) = (staff, self.generations.get_mut(&target)) else { return Vec::new() };
+        let (shift, kept) = kept(staff.shift, staff.workers, &generation.limits);
         generation.shift = shift;
         self.scaled.workers = staff.wanted;
-        let begins = |rules: Rules| {
-            let wanted = staff.wanted.clamp(rules.min, rules.max);
-            (wanted > rules.min).then(|| format!("{wanted} workers to begin with, as the server before this one has"))
-        };
-        text.or_else(|| self.rules(target).and_then(begins))
+        let begins = self.rules(target).filter(|rules| staff.wanted > rules.min).map(|_| {
+            let (wanted, theirs) = (self.asked_for(target), staff.wanted);
+            format!("Workers to begin with: {wanted}, since the server before this one has {theirs}")
+        });
+        kept.into_iter().chain(begins).collect()
     }
 }
 
@@ -139,6 +138,7 @@ impl Turn<'_> {
     pub(super) fn successor_exited(&mut self, pid: i32, end: End) -> bool {
         let Some(successor) = self.fleet.successor.filter(|successor| successor.pid == pid) else { return false };
         self.fleet.successor = None;
+        self.fleet.scaled.policy.pause();
         if successor.is_ending() {
             self.log(Level::Info, format!("The new server has ended (pid: {pid}): {end}"));
             return true;
@@ -247,6 +247,7 @@ impl Turn<'_> {
 
     pub(super) fn predecessor_gone(&mut self) {
         let Some(predecessor) = self.fleet.predecessor.take() else { return };
+        self.fleet.scaled.policy.pause();
         let pid = predecessor.pid;
         self.log(Level::Info, format!("The server before this one has gone (pid: {pid}): this one has taken over"));
         // What there has been to tell the service manager, it is told now.

@@ -23,7 +23,7 @@ const RULES: Rules = Rules {
     burst: Some(Duration::from_secs(1)),
 };
 
-fn between(min: u32, max: u32) -> Limits {
+pub(crate) fn between(min: u32, max: u32) -> Limits {
     Limits { scale: Some(Rules { min, max, ..RULES }), ..limits(max) }
 }
 
@@ -32,7 +32,7 @@ fn up() -> World {
 }
 
 /// The load is looked at for so long.
-fn load(world: &mut World, seconds: u32, busy: u32, waiting: u32) {
+pub(crate) fn load(world: &mut World, seconds: u32, busy: u32, waiting: u32) {
     for _ in 0..seconds * 10 {
         world.now += EVERY;
         world.happens(Event::Load { busy, waiting });

@@ -65,12 +65,15 @@ impl Told {
                 Action::Kill { pid, .. } if self.0.contains(pid) => {
                     let is_it = |process: &&Process| process.pid == *pid;
                     let process = fleet.children().into_iter().find_map(|child| fleet.process(child).filter(is_it));
-                    let Some(Life::Killed { why } | Life::Ending { why, .. }) = process.map(|process| &process.life)
-                    else {
-                        continue;
+                    // One that has gone in the same decision has left none.
+                    let Some(process) = process else { continue };
+                    let is_needed = match process.life {
+                        Life::Killed { why } | Life::Ending { why, .. } => {
+                            !is_free(why) && !matches!(why, Why::ServerStops | Why::BootTimeout)
+                        }
+                        Life::Booting { .. } | Life::Ready { .. } => false,
                     };
-                    let is_needless = is_free(*why) || matches!(why, Why::ServerStops | Why::BootTimeout);
-                    assert!(!is_needless, "pid {pid} is killed, which may have a request: {why}");
+                    assert!(is_needed, "killed, though it may have a request: {process:?}");
                 }
                 _ => {}
             }

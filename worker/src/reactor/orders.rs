@@ -49,7 +49,7 @@ impl Reactor {
                 Err(ReceiveError::Closed) => {
                     self.channel = None;
                     match self.life {
-                        Life::Waiting => log::error!("the arbiter is gone before this worker has been told to serve"),
+                        Life::Waiting => log::error!("the arbiter's channel ended before this worker was to serve"),
                         Life::Serving => log::error!("the arbiter is gone; finishing what is running"),
                         Life::Retiring { .. } => {}
                     }
