@@ -8,7 +8,8 @@ import time
 import pytest
 
 from harness import Truncated, wait_until
-from harness.processes import alive
+from harness.processes import alive, halted
+from harness.rest import wait_at_rest
 
 pytestmark = pytest.mark.tapster
 
@@ -208,3 +209,49 @@ def test_term_to_a_worker_lets_it_finish_and_it_is_replaced(serve, tmp_path):
     assert wire.reply().json == worker
     wait_until(lambda: not alive(worker) and len(server.live()) == 1, what="another worker in its place")
     assert server.get("/pid").json != worker
+
+
+def test_hup_that_comes_together_with_winch_brings_the_workers_back(serve):
+    server = serve("ops:application", workers=2)
+    first = server.worker_pids()
+    with halted(server.pid):
+        server.send(signal.SIGHUP)
+        server.send(signal.SIGWINCH)
+    server.wait_log("The reload is complete: generation 2 serves alone")
+    wait_until(lambda: len(server.live()) == 2 and not server.worker_pids() & first, 20, server.tail)
+    assert server.get("/hello").status == 200
+
+
+def test_quit_that_comes_together_with_usr2_hands_over(upgrades):
+    up = upgrades()
+    with halted(up.server.pid):
+        up.server.send(signal.SIGQUIT)
+        up.server.send(signal.SIGUSR2)
+    found = up.server.wait_log(r"The new server has been started \(pid: (\d+)\)")
+    up.pids.append(int(found[1]))
+    up.wait_alone()
+    assert up.server.get().text == "1"
+
+
+@pytest.mark.parametrize("halts", ["arbiter", "template"])
+def test_a_halt_longer_than_boot_timeout_makes_nobody_late_who_was_in_time(serve, make_gate, tmp_path, halts):
+    options = ("--boot-timeout", "2s")
+    server = serve("crowd:application", *options, env={"CROWD_IMPORT": str(tmp_path / "import")})
+    gate = make_gate("import")
+    before = server.tree()
+    if halts == "arbiter":
+        server.send(signal.SIGTTIN)
+        gate.wait_inside()
+        with halted(server.pid):
+            gate.open()
+            (booting,) = server.tree() - before
+            wait_at_rest(booting)
+            time.sleep(2.1)
+    else:
+        gate.open()
+        with halted(server.template_pid()):
+            server.send(signal.SIGTTIN)
+            server.wait_log("2 workers, no longer 1")
+            time.sleep(2.1)
+    wait_until(lambda: len(server.live()) == 2, 10, server.tail)
+    assert "was not ready" not in server.log() and "failed to boot" not in server.log()

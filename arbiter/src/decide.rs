@@ -32,7 +32,11 @@ use turn::Turn;
 pub(crate) use turn::words;
 
 /// Takes `event`, which happened at `now`, into the fleet, and returns what is to be done, in order.
+///
+/// Who is late is looked for by ticks alone: the loop brings one when it has heard all that was said before. An arbiter that was
+/// itself at a halt would otherwise take those for late whose word it has not read yet.
 pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
+    let is_tick = matches!(event, Event::Tick { .. });
     let mut turn = Turn::new(fleet, now);
     match event {
         Event::Signal { signal, sender } => turn.signal(signal, sender.as_ref()),
@@ -58,10 +62,12 @@ pub fn decide(fleet: &mut Fleet, event: Event, now: Duration) -> Vec<Action> {
         Event::Tick { busy } => turn.tick(&busy),
     }
     turn.stop_as_announced();
-    turn.end_halted();
-    turn.expire();
+    if is_tick {
+        turn.end_halted();
+        turn.expire();
+        turn.expire_successor();
+    }
     turn.outlive();
-    turn.expire_successor();
     turn.prove();
     turn.report_up();
     turn.tell_setback();

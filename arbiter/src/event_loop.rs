@@ -87,11 +87,12 @@ impl EventLoop {
     /// The errno of epoll_wait(2), but not `EINTR`.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<VecDeque<Event>> {
         let timeout = if self.channels.has_rest() { Some(Duration::ZERO) } else { timeout };
-        match self.poll.poll(&mut self.events, timeout) {
-            // A signal interrupts the wait, and is in the pipe.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(VecDeque::new()),
-            result => result?,
+        let mut polled = self.poll.poll(&mut self.events, timeout);
+        while polled.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+            // A signal interrupts the wait, and is in the pipe; so does the end of a halt, and then there may be much to hear.
+            polled = self.poll.poll(&mut self.events, Some(Duration::ZERO));
         }
+        polled?;
         let mut happened = VecDeque::from(self.channels.hear_rest());
         let mut has_signals = false;
         for event in &self.events {
@@ -121,13 +122,30 @@ impl EventLoop {
         }
         // Signals before ends: a service manager may send SIGTERM to all processes at once, and then the arbiter's own one
         // says why the others end.
-        for origin in received.iter().filter(|origin| !is_child(origin) && !is_resize(origin)) {
-            if let Ok(signal) = Signal::try_from(origin.signal) {
-                happened.push_back(Event::Signal { signal, sender: sender(origin) });
-            }
-        }
+        let taken = received.iter().filter(|origin| !is_child(origin) && !is_resize(origin));
+        let mut taken: Vec<_> =
+            taken.filter_map(|origin| Some((Signal::try_from(origin.signal).ok()?, sender(origin)))).collect();
+        taken.sort_by_key(|(signal, _)| rank(*signal));
+        happened.extend(taken.into_iter().map(|(signal, sender)| Event::Signal { signal, sender }));
         happened.extend(ends);
     }
+}
+
+/// In which order signals are carried out that have come together, since the kernel does not tell in which they came: each before
+/// what builds on it (HUP brings back what WINCH has sent away; QUIT hands over to what USR2 has started), and stops last.
+fn rank(signal: Signal) -> usize {
+    const ORDER: [Signal; 9] = [
+        Signal::SIGUSR1,
+        Signal::SIGTTIN,
+        Signal::SIGTTOU,
+        Signal::SIGWINCH,
+        Signal::SIGHUP,
+        Signal::SIGUSR2,
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+    ];
+    ORDER.iter().position(|each| *each == signal).unwrap_or(ORDER.len())
 }
 
 /// Whether it is only a terminal's change of size, of which the kernel tells. From a process the same signal is an order.

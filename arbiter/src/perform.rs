@@ -156,7 +156,10 @@ impl Stage {
                 | Action::TakeOver { .. } => {
                     outcome.events.extend(self.perform_beside(&action, succession));
                 }
-                Action::Exit(exit) => outcome.exit = Some(exit),
+                Action::Exit(exit) => {
+                    self.refuse_connections();
+                    outcome.exit = Some(exit);
+                }
             }
         }
         outcome
@@ -317,8 +320,17 @@ impl Stage {
     }
 
     fn refuse_connections(&mut self) {
+        let mut left = 0_u32;
         for listener in self.closing.drain(..) {
-            listener.refuse_connections();
+            let waiting = listener.unaccepted();
+            if listener.refuse_connections() {
+                left = left.saturating_add(waiting);
+            }
+        }
+        if left > 0 {
+            log::warn!(
+                "Connections that waited to be accepted are refused, since no worker is there to take them: {left}"
+            );
         }
     }
 }

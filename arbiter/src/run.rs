@@ -123,7 +123,7 @@ fn start_and_supervise(
 
 fn supervise(fleet: &mut Fleet, stage: &mut Stage, event_loop: &mut EventLoop) -> std::io::Result<ExitCode> {
     let mut events = VecDeque::from([Event::Tick { busy: Vec::new() }]);
-    let (mut decided, mut sampled) = (Duration::ZERO, Duration::ZERO);
+    let (mut ticked, mut sampled) = (Duration::ZERO, Duration::ZERO);
     let mut gauge = Gauge::default();
     loop {
         while let Some(event) = events.pop_front() {
@@ -131,9 +131,10 @@ fn supervise(fleet: &mut Fleet, stage: &mut Stage, event_loop: &mut EventLoop) -
                 log::debug!("{event:?}");
             }
             event_loop.control.iter_mut().for_each(|control| control.hand_over(&event));
-            decided = stamp::monotonic();
-            let actions = decide(fleet, event, decided);
-            event_loop.control.iter_mut().for_each(|control| control.follow(&actions, decided));
+            let (is_tick, now) = (matches!(event, Event::Tick { .. }), stamp::monotonic());
+            let actions = decide(fleet, event, now);
+            ticked = if is_tick { now } else { ticked };
+            event_loop.control.iter_mut().for_each(|control| control.follow(&actions, now));
             let mut outcome = stage.perform(actions, &mut event_loop.channels, &mut event_loop.succession);
             if let Some(exit) = outcome.exit {
                 event_loop.control.iter_mut().for_each(Control::say_farewell);
@@ -153,13 +154,15 @@ fn supervise(fleet: &mut Fleet, stage: &mut Stage, event_loop: &mut EventLoop) -
             control.answer(fleet, stage.scoreboard(), now);
             due = due.into_iter().chain(control.next_deadline()).min();
         }
-        events = event_loop.wait(longest_wait(fleet, due, decided, now))?;
+        events = event_loop.wait(longest_wait(fleet, due, ticked, now))?;
         let now = stamp::monotonic();
         if sample.is_some_and(|sample| sample <= now) {
             sampled = now;
             events.push_back(load(stage, fleet));
         }
-        if events.is_empty() || look.is_some_and(|look| look <= now) {
+        let due = fleet.next_deadline(ticked).into_iter().chain(look).min();
+        if events.is_empty() || due.is_some_and(|due| due <= now) {
+            // Behind all that has been said by now.
             events.push_back(Event::Tick { busy: busy(stage, &watched) });
         }
         events.extend(gauge.look(&subjects, stamp::monotonic()));
@@ -178,10 +181,10 @@ fn takes_long(fleet: &Fleet) -> bool {
     }
 }
 
-/// How long nothing is due, at most. What has fallen due since `decided`, while actions were carried out, is waited for no
-/// longer; what was due before has been decided on, and is not looked at again.
-fn longest_wait(fleet: &Fleet, look: Option<Duration>, decided: Duration, now: Duration) -> Option<Duration> {
-    let next = fleet.next_deadline(decided).into_iter().chain(look).min();
+/// How long nothing is due, at most. What has fallen due since `ticked`, when the last tick was, is waited for no longer; what was
+/// due before has been decided on, and is not looked at again.
+fn longest_wait(fleet: &Fleet, look: Option<Duration>, ticked: Duration, now: Duration) -> Option<Duration> {
+    let next = fleet.next_deadline(ticked).into_iter().chain(look).min();
     next.map(|next| next.saturating_sub(now))
 }
 

@@ -23,8 +23,6 @@ pub enum Seat {
     Forking {
         /// When the template must have answered.
         deadline: Duration,
-        /// When the worker must be ready; `None` is never.
-        ready_by: Option<Duration>,
     },
     /// It has a process.
     Taken(Process),

@@ -60,7 +60,6 @@ impl Turn<'_> {
         if !generation.template.is_ready() || generation.may_start() > self.now {
             return;
         }
-        let ready_by = generation.limits.boot.map(|boot| self.now.saturating_add(boot));
         let is_doubtful = generation.boots.failures() > 0;
         let batch = usize::try_from(generation.limits.reload_batch).unwrap_or(usize::MAX);
         let starting = self.fleet.slots_of(number, Worker::is_starting).len();
@@ -82,7 +81,7 @@ impl Turn<'_> {
             self.tell_room(free.is_some());
             let Some(slot) = free else { return };
             let deadline = self.now.saturating_add(FORK_ANSWER);
-            let seat = Seat::Forking { deadline, ready_by };
+            let seat = Seat::Forking { deadline };
             self.fleet.workers.insert(slot, Worker { generation: number, worn: None, seat });
             self.act(Action::Fork { generation: number, slot });
         }

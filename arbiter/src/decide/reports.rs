@@ -74,11 +74,13 @@ impl Turn<'_> {
     }
 
     fn forked(&mut self, generation: u64, slot: u32, pid: i32) {
-        let Some(Seat::Forking { ready_by, .. }) = self.forking(generation, slot) else {
+        if self.forking(generation, slot).is_none() {
             let what = format!("a fork for slot {slot} (pid {pid}), which was not ordered");
             return self.gossip(Child::Template(generation), &what);
-        };
-        let process = Process::booting(pid, *ready_by);
+        }
+        // The template may have been at a halt since it was told.
+        let boot = self.fleet.generations.get(&generation).and_then(|generation| generation.limits.boot);
+        let process = Process::booting(pid, boot.map(|boot| self.now.saturating_add(boot)));
         if let Some(worker) = self.fleet.workers.get_mut(&slot) {
             worker.seat = Seat::Taken(process);
         }

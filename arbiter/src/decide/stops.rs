@@ -39,7 +39,7 @@ impl Turn<'_> {
             // Beside another server there is nothing to wait for.
             Phase::Up { proven } if manner == Manner::Graceful && self.fleet.stops_at.is_none() && self.is_alone() => {
                 let delay = self.fleet.generations.get(&proven).map(|proven| proven.limits.drain_delay);
-                if let Some(delay) = delay.filter(|delay| !delay.is_zero() && self.fleet.ready() > 0) {
+                if let Some(delay) = delay.filter(|delay| !delay.is_zero() && !self.fleet.is_paused) {
                     return self.announce_stop(delay, name);
                 }
                 ExitCode::Stopped
@@ -54,6 +54,7 @@ impl Turn<'_> {
         let text = format!("{name}: serving on for drain_delay = {}, then stopping", words(delay));
         self.log(Level::Info, text);
         self.act(Action::Notify(Notice::Stopping));
+        self.part(Manner::Graceful, name);
         self.fleet.stops_at = Some(self.now.saturating_add(delay));
         if let Phase::Up { proven } = self.fleet.phase
             && proven != self.fleet.target

@@ -106,15 +106,37 @@ fn a_worker_that_retires_may_not_come_to_a_halt_either() {
 }
 
 #[test]
-fn the_time_to_boot_counts_from_the_order_to_fork() {
+fn the_time_to_boot_counts_from_the_fork() {
     let mut world = World::up(1);
     world.exits(Child::Worker(0), SIGSEGV);
     world.pass(Duration::from_secs(9));
     world.all_forked();
-    world.pass(Duration::from_secs(52));
+    world.pass(Duration::from_secs(59));
+    assert!(!world.has_logged(Level::Error, "not ready within boot_timeout"));
+    world.pass(Duration::from_secs(1));
     assert!(world.has_logged(Level::Error, "not ready within boot_timeout = 60 s"));
     world.pass(Duration::from_secs(1));
     assert!(world.has_been_killed(Child::Worker(0)));
+}
+
+#[test]
+fn after_a_halt_of_the_arbiter_nobody_is_late_whose_word_waits_to_be_heard() {
+    let mut world = World::new(2);
+    world.template_ready(1);
+    world.all_forked();
+    world.now += Duration::from_secs(3600);
+    world.ready(0);
+    world.ready(1);
+    world.pass(Duration::ZERO);
+    assert_eq!(world.fleet.ready(), 2);
+    // And who has said nothing by then is.
+    let mut world = World::new(2);
+    world.template_ready(1);
+    world.all_forked();
+    world.now += Duration::from_secs(3600);
+    world.ready(0);
+    world.pass(Duration::ZERO);
+    assert!(world.has_logged(Level::Error, "not ready within boot_timeout = 60 s"));
 }
 
 #[test]

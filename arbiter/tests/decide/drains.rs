@@ -209,6 +209,18 @@ fn a_hup_that_was_to_follow_does_not_begin_in_the_drain_delay() {
 }
 
 #[test]
+fn the_drain_delay_is_kept_while_workers_that_died_are_being_replaced() {
+    let mut world = patient(1);
+    world.exits(Child::Worker(0), SIGSEGV);
+    world.signal(SIGTERM);
+    assert!(world.has_logged(Level::Info, "serving on for drain_delay = 15 s, then stopping"));
+    world.all_ready();
+    assert_eq!(world.fleet.ready(), 1);
+    world.pass(DELAY);
+    assert!(world.has_logged(Level::Info, "drain_delay is over") && world.retired() == [0]);
+}
+
+#[test]
 fn nobody_is_waited_for_where_no_worker_serves() {
     let mut booting = World::new(1);
     booting.reload = Ok(Limits { drain_delay: DELAY, ..limits(1) });

@@ -206,7 +206,7 @@ fn a_server_without_a_free_slot_says_so_once_and_goes_on() {
     let mut world = World::up(2);
     for slot in 2..tapster_ipc::scoreboard::MOST_SLOTS {
         // As those are of an older generation that take very long to end.
-        let seat = Seat::Forking { deadline: Duration::MAX, ready_by: None };
+        let seat = Seat::Forking { deadline: Duration::MAX };
         world.fleet.workers.insert(slot, Worker { generation: 0, worn: None, seat });
     }
     world.signal(nix::sys::signal::Signal::SIGTTIN);
