@@ -45,7 +45,8 @@ impl Turn<'_> {
         let when = if self.fleet.is_paused { ", once SIGHUP brings them back" } else { "" };
         let is_range = self.fleet.rules(self.fleet.target).is_some();
         let most = if is_range { "at most " } else { "" };
-        self.log(Level::Info, format!("{name}: {most}{workers} workers, no longer {wanted}{when}"));
+        let noun = if workers == 1 { "worker" } else { "workers" };
+        self.log(Level::Info, format!("{name}: {most}{workers} {noun}, no longer {wanted}{when}"));
         // During a reload the generation that serves changes too, from the number that is its own: it may be the one that
         // stays.
         let serving = self.fleet.proven().filter(|proven| *proven != self.fleet.target);

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use log::Level;
-use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGWINCH};
+use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR2, SIGWINCH};
 use tapster::action::{Action, Notice};
+use tapster::event::Event;
 use tapster::fleet::{Child, Limits, Manner, Phase};
 use tapster_ipc::{ExitCode, Order};
 
 use crate::phases::{stopping, up, workers_boot};
-use crate::world::{SIGSEGV, World, limits};
+use crate::world::{CLEAN, SIGSEGV, World, limits};
 
 const DELAY: Duration = Duration::from_secs(15);
 
@@ -218,6 +219,19 @@ fn the_drain_delay_is_kept_while_workers_that_died_are_being_replaced() {
     assert_eq!(world.fleet.ready(), 1);
     world.pass(DELAY);
     assert!(world.has_logged(Level::Info, "drain_delay is over") && world.retired() == [0]);
+}
+
+#[test]
+fn a_new_server_that_boots_ends_when_the_stop_is_announced_since_it_could_be_up_before_the_delay_is_over() {
+    let mut world = patient(2);
+    world.signal(SIGUSR2);
+    let pid = world.fleet.successor.expect("it has been started").pid;
+    world.signal(SIGTERM);
+    assert!(world.has_done(&Action::Kill { pid, signal: SIGTERM }) && world.has_done(&Action::Disinherit));
+    world.happens(Event::SuccessorUp { keeps_all: true });
+    world.successor_ends(pid, CLEAN);
+    world.pass(DELAY);
+    assert!(world.has_logged(Level::Info, "drain_delay is over: stopping") && world.has_notified(Notice::Stopping));
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn ttin_and_ttou_change_the_number_of_workers_by_one() {
 fn so_many_at_once_are_one_order_and_one_line() {
     let mut world = up();
     for (by, wanted, text) in
-        [(3, 5, "SIGTTIN received, 3 times: 5 workers, no longer 2"), (-100, 1, "1 workers, no longer 5")]
+        [(3, 5, "SIGTTIN received, 3 times: 5 workers, no longer 2"), (-100, 1, "1 worker, no longer 5")]
     {
         world.take();
         world.happens(Event::Resize { by, sender: None });

@@ -152,16 +152,6 @@ fn a_second_signal_while_the_successor_is_awaited_ends_both() {
         ends(&mut world, pid, CLEAN);
         assert_eq!(world.exit, Some(ExitCode::Stopped), "{signal}");
     }
-    // An announced stop takes it along when it is announced: it could be up before the delay is over.
-    let mut world = World::up_with(Limits { drain_delay: Duration::from_secs(5), ..limits(2) });
-    world.signal(SIGUSR2);
-    let pid = world.fleet.successor.expect("it has been started").pid;
-    world.signal(SIGTERM);
-    assert!(world.has_done(&Action::Kill { pid, signal: SIGTERM }) && world.has_done(&Action::Disinherit));
-    world.happens(Event::SuccessorUp { keeps_all: true });
-    ends(&mut world, pid, CLEAN);
-    world.pass(Duration::from_secs(5));
-    assert!(world.has_logged(Level::Info, "drain_delay is over: stopping") && world.has_notified(Notice::Stopping));
     // And a stop that has been announced is only hastened.
     let (mut world, pid) = launched();
     world.fleet.stops_at = Some(world.now + Duration::from_secs(5));
