@@ -83,3 +83,16 @@ def test_a_second_term_says_that_the_server_is_stopping_already(serve, tmp_path)
         server.wait_log("SIGTERM from .*the server is stopping already, after the running requests")
         assert wire.reply().status == 200
     assert server.wait_exit() == 0
+
+
+def test_what_waits_where_no_worker_is_ready_is_counted_at_the_stop(serve):
+    server = serve("ops:application")
+    template = server.template_pid()
+    server.send(signal.SIGWINCH)
+    wait_until(lambda: server.tree() == {server.pid, template}, what="the arbiter and its template are left")
+    with server.wire() as one, server.wire() as other:
+        for wire in (one, other):
+            wire.get("/hello")
+        server.send(signal.SIGTERM)
+        server.wait_log("WARNING.*Connections that waited to be accepted are refused, since no worker is there to take them: 2")
+        assert server.wait_exit() == 0
