@@ -299,9 +299,9 @@ impl Fleet {
         }
     }
 
-    /// The next time after `decided`, when `decide` last looked, at which something is due whatever else happens.
+    /// The next time after `ticked`, when the last tick was, at which something is due whatever else happens.
     #[must_use]
-    pub fn next_deadline(&self, decided: Duration) -> Option<Duration> {
+    pub fn next_deadline(&self, ticked: Duration) -> Option<Duration> {
         let processes = self.children().into_iter().filter_map(|child| self.process(child)?.next_deadline());
         let forks = self.workers.values().filter_map(|worker| match worker.seat {
             Seat::Forking { deadline, .. } => Some(deadline),
@@ -325,7 +325,7 @@ impl Fleet {
             .chain(self.proof())
             .chain(self.stops_at)
             .chain(successor)
-            .filter(|&due| due > decided)
+            .filter(|&due| due > ticked)
             .min()
     }
 }
