@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from harness import run_tapster, wait_until
-from harness.processes import alive
+from harness.processes import alive, threads
 from harness.waiting import always
 
 pytestmark = pytest.mark.tapster
@@ -356,10 +356,7 @@ def watching_threads(server):
     """The threads of the workers that watch files."""
     found = []
     for pid in server.worker_pids():
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/comm") as file:
-                name = file.read().strip()
-            found += [name] if name.startswith(("tapster-watch", "notify")) else []
+        found += [name for name in threads(pid) if name.startswith(("tapster-watch", "notify"))]
     return found
 
 
